@@ -1,0 +1,1 @@
+"""The certificate authority of the webhook and the bundle that names it."""

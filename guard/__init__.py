@@ -1,0 +1,1 @@
+"""The drift guard, and the core that the webhook shares with it."""

@@ -1,0 +1,1 @@
+"""The admission server: a gate in front of guarded objects."""
