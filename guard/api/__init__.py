@@ -1,0 +1,1 @@
+"""The words of Holdfast: custom resources, keys of objects, verdicts. No I/O."""
