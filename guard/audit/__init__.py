@@ -1,0 +1,1 @@
+"""Audit records: made, spooled, drained into a store, and asked for."""
