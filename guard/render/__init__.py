@@ -1,0 +1,1 @@
+"""From the files of a revision to the objects that they declare."""
