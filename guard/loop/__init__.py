@@ -1,0 +1,1 @@
+"""The second control loop: source to etcd, and back again when etcd drifts."""

@@ -1,0 +1,66 @@
+"""What a loop refuses to do with one object, or with a whole revision.
+
+::
+
+    LoopError
+    ├── ObjectRefused         one object cannot be applied; the others go on
+    │   ├── Misplaced         its namespace is outside the Guard's target
+    │   ├── Duplicate         two manifests name one object
+    │   ├── Unsendable        the manifest holds what no server could take
+    │   ├── NotServed         the API server knows no such kind
+    │   ├── NotEstablished    a CustomResourceDefinition was applied but is not served yet
+    │   └── OwnershipConflict another Guard's mark is on it
+    └── NothingRendered       a revision holds no object at all: never a reason to let go of any
+"""
+
+from guard import errors
+from guard.api import keys
+
+
+class LoopError(errors.HoldfastError):
+    """The root of this package's errors."""
+
+
+class ObjectRefused(LoopError):
+    """One object cannot be applied. Carries what a person needs to find it."""
+
+    def __init__(self, key: keys.ObjectKey, file: str, line: int, sentence: str) -> None:
+        super().__init__(f"{key.title} ({file}:{line}): {sentence}")
+        self.key = key
+        self.file = file
+        self.line = line
+        self.sentence = sentence
+
+
+class Misplaced(ObjectRefused):
+    """The manifest names a namespace outside the Guard's target."""
+
+
+class Duplicate(ObjectRefused):
+    """Two manifests name one object; neither is applied."""
+
+
+class Unsendable(ObjectRefused):
+    """The manifest holds what no server could take."""
+
+
+class NotServed(ObjectRefused):
+    """The API server serves no such kind."""
+
+
+class OwnershipConflict(ObjectRefused):
+    """Another Guard's mark is on the object. Applying would make two Guards flip it."""
+
+
+class NotEstablished(ObjectRefused):
+    """A CustomResourceDefinition was applied, but the API server does not serve it yet."""
+
+
+class NothingRendered(LoopError):
+    """A revision was read without a fault, yet it holds no object (source-controller#350)."""
+
+    def __init__(self, guard: object, revision: str) -> None:
+        super().__init__(
+            f"{revision} holds no manifest below spec.source.git.path of Guard {guard}; "
+            "what was applied before stays guarded"
+        )
