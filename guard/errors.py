@@ -11,6 +11,7 @@ Each package draws its own tree below this root in its ``errors.py``::
     ├── guard.render.errors.RenderError        turning a tree into objects
     ├── guard.audit.errors.AuditError          writing or reading records
     ├── guard.loop.errors.LoopError            what a loop refuses to do
+    ├── guard.cli.errors.CliError              what a command cannot do
     ├── certs.errors.CertificateError          making or reading certificates
     └── webhook.errors.ReviewError             a body that is no AdmissionReview
 """
