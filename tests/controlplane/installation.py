@@ -4,6 +4,7 @@ What a cluster does with pods, this does with processes: each runs the installed
 under its own service account with a real token. Tests, the demo and the benchmarks share it.
 """
 
+import contextlib
 import os
 import ssl
 import subprocess
@@ -23,14 +24,19 @@ _READY_SECONDS = 30.0
 _POLL_SECONDS = 0.02
 _GRACE_SECONDS = 10.0
 _COMMAND_SECONDS = 60.0
-_WIDE = {"guard": {"rbac": {"wide": True, "escalate": True}}}
+_CONFIGURATION = (
+    f"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{chart.RELEASE}"
+)
 
 
 class Installation:
     """One installation of Holdfast; state and logs lie in ``folder``.
 
     Nothing runs before `start`, or `start_guard` and `start_webhook`. Use it as a context manager,
-    or call `stop`.
+    or call `stop`. There is one webhook configuration for the whole control plane, so two of these
+    cannot exist at once.
+
+    ``values`` go to the chart, over those of all tests.
     """
 
     def __init__(
@@ -45,14 +51,14 @@ class Installation:
         self.state = folder / "state"
         self.state.mkdir(parents=True, exist_ok=True)
         self.webhook_port, self._metrics_port = plane.free_ports(2)
-        self._family = process.Family()
         self.guard: process.Child | None = None
         self.webhook: process.Child | None = None
         url = f"https://127.0.0.1:{self.webhook_port}/validate"
         chart.install(
             control_plane,
-            {**_WIDE, **(values or {}), "webhook": {"enabled": True, "url": url}},
+            {**chart.VALUES, "webhook": {"enabled": True, "url": url}, **(values or {})},
         )
+        self._family = process.Family()
 
     def __enter__(self) -> Self:
         return self
@@ -76,20 +82,25 @@ class Installation:
             *("--host", "127.0.0.1", "--port", str(self.webhook_port)),
             *("--metrics-port", str(self._metrics_port)),
         )
-        self._wait("the webhook is ready", self.webhook, self._is_ready)
+        self._wait("the webhook is ready", self._is_ready)
 
     def stop_guard(self, *, kill: bool = False) -> None:
         """End the guard process by SIGTERM, or by SIGKILL."""
-        self.guard = self._end(self.guard, kill=kill)
+        self._end(self.guard, kill=kill)
+        self.guard = None
 
     def stop_webhook(self, *, kill: bool = False) -> None:
         """End the webhook by SIGTERM, or by SIGKILL."""
-        self.webhook = self._end(self.webhook, kill=kill)
+        self._end(self.webhook, kill=kill)
+        self.webhook = None
 
     def stop(self) -> None:
-        """End both."""
+        """End both, and let nothing be judged any more."""
         self._family.close(grace_seconds=_GRACE_SECONDS)
         self.guard = self.webhook = None
+        # A control plane that is gone already has no configuration either.
+        with contextlib.suppress(OSError, errors.ApiError):
+            self.plane.api.request("DELETE", _CONFIGURATION)
 
     def holdfast(
         self, *args: str, user: str = "admin", check: bool = True
@@ -138,7 +149,9 @@ class Installation:
 
     def _is_ready(self) -> bool:
         # The certificate is not checked here: that the API server trusts it is what tests show.
-        context = ssl._create_unverified_context()  # noqa: S323 -- see above
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
         url = f"https://127.0.0.1:{self.webhook_port}/readyz"
         try:
             with urllib.request.urlopen(url, context=context, timeout=2.0) as answer:
@@ -146,11 +159,13 @@ class Installation:
         except (urllib.error.URLError, OSError):
             return False
 
-    def _wait(self, what: str, child: process.Child, ready: Callable[[], bool]) -> None:
+    def _wait(self, what: str, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + _READY_SECONDS
         while not ready():
-            if not child.running() or time.monotonic() > deadline:
-                story = [child.story(), self.guard.story() if self.guard else ""]
-                message = f"Waited in vain until {what}. " + "\n".join(story)
+            # Neither can do without the other: the guard process makes the webhook's certificate.
+            children = [child for child in (self.webhook, self.guard) if child is not None]
+            if not all(child.running() for child in children) or time.monotonic() > deadline:
+                stories = "\n".join(child.story() for child in children)
+                message = f"Waited in vain until {what}.\n{stories}"
                 raise errors.StartError(message)
             time.sleep(_POLL_SECONDS)
