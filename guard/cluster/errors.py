@@ -27,6 +27,7 @@ the token) and whole response bodies (with the values of a Secret). Ours keep a 
 import dataclasses
 import http
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -37,6 +38,13 @@ from guard import errors
 _MAX_MESSAGE_CHARS: Final = 1024  # a denial with 25 fields fits; a pasted object does not
 _MAX_CAUSE_CHARS: Final = 256
 _MAX_CAUSES: Final = 32
+
+_NAME: Final = r"[A-Za-z0-9:@._/-]*"
+_NAMES_ONLY: Final = re.compile(
+    rf'{_NAME} "{_NAME}" not found'
+    rf'|{_NAME}( "{_NAME}")? is forbidden: User "{_NAME}" cannot [a-z]+ resource "{_NAME}"'
+    rf' in API group "{_NAME}"( in the namespace "{_NAME}"| at the cluster scope)'
+)
 
 _WITHHELD: Final = "the server's text is withheld, since it may quote a Secret"
 
@@ -234,7 +242,14 @@ def _class_of(status: int, details: Mapping[str, Any], told: str) -> type[ApiSta
 
 
 def _withheld(told: str) -> str:
-    return _WITHHELD if told else ""
+    """Withhold a text, unless it is one that holds names only: what RBAC refuses, what is missing.
+
+    The shapes are those of apimachinery's errors.NewForbidden and NewNotFound; an admission
+    webhook's denial is a Forbidden too, yet never says `User "..." cannot`.
+    """
+    if not told or _NAMES_ONLY.fullmatch(told):
+        return _cut(told, _MAX_MESSAGE_CHARS)
+    return _WITHHELD
 
 
 def _parse_status(body: bytes) -> dict[str, Any]:

@@ -77,6 +77,29 @@ def test_texts_about_secrets_are_withheld(code: int) -> None:
     assert error.causes == (errors.Cause("FieldValueInvalid", "", "data.a"),)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'secrets "db" not found',
+        'secrets "db" is forbidden: User "system:serviceaccount:holdfast-system:holdfast-guard" '
+        'cannot patch resource "secrets" in API group "" in the namespace "shop"',
+        'secrets is forbidden: User "alice" cannot list resource "secrets" in API group "" '
+        "at the cluster scope",
+    ],
+)
+def test_texts_about_secrets_that_hold_names_only_are_kept(text: str) -> None:
+    """Whoever has to grant a right needs to know which."""
+    assert errors.from_status(403, {}, status(message=text), sensitive=True).message == text
+
+
+def test_a_webhook_cannot_pass_a_value_as_a_name() -> None:
+    """A denial that looks like RBAC's but says more is withheld."""
+    text = 'secrets "db" is forbidden: User "alice" cannot patch resource "MARKER value"'
+    error = errors.from_status(403, {}, status(message=text), sensitive=True)
+
+    assert "MARKER" not in str(error)
+
+
 def test_an_unknown_field_of_a_secret_stays_permanent() -> None:
     """Withholding the text must not turn a mistake in a manifest into a fault to retry."""
     body = status(message=".foo: field not declared in schema")
