@@ -4,7 +4,6 @@ import dataclasses
 
 from guard.api import keys, verdicts
 from guard.audit import record as records
-from guard.fields import changes as changes_
 from guard.fields import paths, values
 from guard.loop import drift, plan
 from guard.loop import tools as tools_
@@ -59,7 +58,7 @@ class Recorder:
                 outcome=outcome,
                 operation="DELETE" if found.missing else "UPDATE",
                 field_manager=found.manager,
-                changes=self.field_changes(key, found.changes),
+                changes=self.field_changes(key, found),
                 reason=attribution(found),
                 message=message,
                 duration_ms=duration_ms,
@@ -67,9 +66,11 @@ class Recorder:
         )
 
     def field_changes(
-        self, key: keys.ObjectKey, found: tuple[changes_.Change, ...]
+        self, key: keys.ObjectKey, found: drift.Drift
     ) -> tuple[records.FieldChange, ...]:
-        """Mask the changes and put them into the record's form."""
+        """Mask the changes and put them into the record's form; a missing object is one change."""
+        if found.missing:
+            return (records.FieldChange(path="", kind=verdicts.ChangeKind.MISSING),)
         return tuple(
             records.FieldChange(
                 path=paths.readable(change.path),
@@ -78,7 +79,7 @@ class Recorder:
                 new=_plain(change.new),
                 source=_plain(change.old),
             )
-            for change in self.tools.masker.changes(key, found)
+            for change in self.tools.masker.changes(key, found.changes)
         )
 
 
