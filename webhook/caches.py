@@ -105,7 +105,9 @@ class Caches:
         metadata = objects.metadata_of(obj)
         namespace, name = metadata.get("namespace", ""), metadata.get("name", "")
         guard_hash = names.guard_hash(self.installation, namespace, name)
-        revision = str((obj.get("status") or {}).get("appliedRevision") or "")
+        status = obj.get("status") or {}
+        # While one object of a revision is refused it is not applied whole, yet the others are.
+        revision = str(status.get("appliedRevision") or status.get("observedRevision") or "")
         try:
             spec = guards.GuardSpec.parse(obj.get("spec") or {})
         except root_errors.HoldfastError as error:

@@ -168,9 +168,9 @@ class TargetSpec(_Spec):
         ]
         | None
     ) = None
-    """The one namespace that the Guard may touch: manifests that name none go there, and those that
-    name another are refused. Left out, manifests that name none go to the Guard's own namespace, and
-    others to the one they name. Cluster-scoped objects are not limited by it."""
+    """The one namespace that the Guard may touch: manifests that name none go there, and those
+    that name another are refused. Left out, manifests that name none go to the Guard's own
+    namespace, and others to the one they name. Cluster-scoped objects are not limited by it."""
 
 
 class AdmissionSpec(_Spec):
