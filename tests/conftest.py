@@ -6,9 +6,18 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+import hypothesis
 import pytest
 from controlplane import binaries, plane, progress
 from controlplane import chart as chart_module
+
+# How quickly an example is made says nothing here: the machine does other things as well.
+hypothesis.settings.register_profile(
+    "shared machine",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("shared machine")
 
 
 class ServiceAccounts(Protocol):
