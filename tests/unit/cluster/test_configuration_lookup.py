@@ -1,5 +1,7 @@
 """The configuration is found where other tools find it, and its faults never show credentials."""
 
+import base64
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -182,3 +184,14 @@ async def test_an_exec_plugin_gives_the_token(api: fakeapi.FakeApi, tmp_path: Pa
     path = api.kubeconfig(tmp_path, user={"exec": plugin})
     async with await clients.Client.connect(kubeconfig=path) as client:
         assert (await client.request("GET", "/x"))["authorization"] == "Bearer plug"
+
+
+async def test_an_oidc_login_gives_the_token(api: fakeapi.FakeApi, tmp_path: Path) -> None:
+    """The ID token of ``kubectl``'s OIDC login is used as long as it is valid."""
+    claims = base64.b64encode(orjson.dumps({"exp": int(time.time()) + 3600})).decode()
+    token = f"head.{claims.rstrip('=')}.signature"
+    provider = {"name": "oidc", "config": {"id-token": token}}
+    path = api.kubeconfig(tmp_path, user={"auth-provider": provider})
+    async with await clients.Client.connect(kubeconfig=path) as client:
+        told = await client.request("GET", "/x")
+    assert told["authorization"] == f"Bearer {token}"
