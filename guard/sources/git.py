@@ -17,6 +17,7 @@ _LOG = structlog.get_logger(__name__)
 _Result = TypeVar("_Result")
 
 _OWNER_HEX_DIGITS: Final = 16
+_WHOLE: Final = "-whole"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -102,12 +103,15 @@ class GitSource:
 
         return await self._with_mirror(work)
 
-    async def pin(self, revision: source.Revision) -> None:
-        """Keep a revision that was read. Raises CorruptMirror if it is not in the mirror."""
-        await self._with_mirror(lambda mirror: mirror.pin(revision.id))
+    async def pin(self, revision: source.Revision, *, whole: bool = False) -> None:
+        """Keep a revision that was read. Raises CorruptMirror if it is not in the mirror.
 
-    async def pinned(self) -> source.Revision | None:
-        """Give the revision that was pinned last; None if there is none that can be read.
+        The last ``whole`` one is kept besides the last one.
+        """
+        await self._with_mirror(lambda mirror: mirror.pin(revision.id), whole=whole)
+
+    async def pinned(self, *, whole: bool = False) -> source.Revision | None:
+        """Give the revision that was pinned last (as whole); None if none of it can be read.
 
         It is shown with the ref of now. Never raises a SourceError: without a pin the newest
         revision is read.
@@ -115,7 +119,7 @@ class GitSource:
         if not self._mirror_path.is_dir():
             return None
         try:
-            commit = await self._with_mirror(lambda mirror: mirror.pinned())
+            commit = await self._with_mirror(lambda mirror: mirror.pinned(), whole=whole)
         except errors.SourceError as error:
             _LOG.warning("the pinned revision cannot be found", error=str(error))
             return None
@@ -181,12 +185,15 @@ class GitSource:
             raise errors.CorruptMirror(message) from error
         return self._tree(mirror, revision, path=path)
 
-    async def _with_mirror(self, work: Callable[[mirrors.Mirror], _Result]) -> _Result:
+    async def _with_mirror(
+        self, work: Callable[[mirrors.Mirror], _Result], *, whole: bool = False
+    ) -> _Result:
+        pin = f"{self._pin}{_WHOLE if whole else ''}"
         # Whoever holds the lock is done within two commands, each with our timeout.
         patience_seconds = 2 * self._timeout_seconds
         async with mirrors.locked(self._mirror_path, within_seconds=patience_seconds) as lock:
             git = self._commands(inherited=lock)
-            mirror = mirrors.Mirror(self._mirror_path, git, url=self._url, pin=self._pin)
+            mirror = mirrors.Mirror(self._mirror_path, git, url=self._url, pin=pin)
             return await self._in_thread(git, lambda: work(mirror))
 
     def _commands(self, *, inherited: int | None = None) -> commands.Commands:

@@ -69,11 +69,14 @@ class Source(Protocol):
     async def read(self, revision: Revision) -> Tree:
         """Give the files of a revision; without asking the source if they are here already."""
 
-    async def pin(self, revision: Revision) -> None:
-        """Keep a revision that was read, so that it can be read while the source is away."""
+    async def pin(self, revision: Revision, *, whole: bool = False) -> None:
+        """Keep a revision that was read, so that it can be read while the source is away.
 
-    async def pinned(self) -> Revision | None:
-        """Give the revision that was pinned last, without asking the source."""
+        One that was ``whole``, with no fault in any of its files, is kept besides the last one.
+        """
+
+    async def pinned(self, *, whole: bool = False) -> Revision | None:
+        """Give the revision that was pinned last (as whole), without asking the source."""
 
     async def close(self) -> None:
         """End what is still running."""

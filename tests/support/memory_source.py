@@ -13,7 +13,7 @@ class MemorySource:
         self.fault: errors.SourceError | None = None
         self._trees: dict[str, Mapping[str, bytes]] = {}
         self._head: source.Revision | None = None
-        self._pinned: source.Revision | None = None
+        self._pinned: dict[bool, source.Revision] = {}
 
     def commit(self, files: Mapping[str, str]) -> source.Revision:
         """Make a revision that holds just these files; gives it."""
@@ -34,13 +34,17 @@ class MemorySource:
         """Give the files of a revision."""
         return source.Tree(revision, self._trees[revision.id])
 
-    async def pin(self, revision: source.Revision) -> None:
+    async def pin(self, revision: source.Revision, *, whole: bool = False) -> None:
         """Remember the revision."""
-        self._pinned = revision
+        self._pinned[whole] = revision
 
-    async def pinned(self) -> source.Revision | None:
+    async def pinned(self, *, whole: bool = False) -> source.Revision | None:
         """Give the remembered revision, also to a loop that was started anew."""
-        return self._pinned
+        return self._pinned.get(whole)
+
+    def lose_mirror(self) -> None:
+        """Forget what was pinned, as when the volume of the mirror is lost."""
+        self._pinned.clear()
 
     async def close(self) -> None:
         """Do nothing: the same source serves the next loop."""

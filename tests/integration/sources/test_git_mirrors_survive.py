@@ -67,6 +67,20 @@ async def test_a_pin_moves_with_what_is_applied(shop, make_source, pinned: sourc
     assert shop.tip() == revision.id
 
 
+async def test_the_last_whole_revision_is_kept_besides_the_last_one(
+    shop, make_source, pinned: source.Revision
+) -> None:
+    opened = make_source()
+    assert await opened.pinned(whole=True) is None
+    await opened.pin(pinned, whole=True)
+    shop.commit({"a.yaml": "{"}, "broken")
+    broken = await opened.resolve()
+    await opened.read(broken)
+    await opened.pin(broken)
+
+    assert (await opened.pinned(), await opened.pinned(whole=True)) == (broken, pinned)
+
+
 async def test_without_a_mirror_nothing_is_pinned(make_source, tmp_path: Path) -> None:
     """And asking makes no mirror."""
     assert await make_source().pinned() is None
