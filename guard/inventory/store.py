@@ -43,6 +43,7 @@ class _Shard(NamedTuple):
     """One shard as it was read."""
 
     name: str
+    owner: str
     number: int
     total: int
     stored: _Stored
@@ -85,7 +86,8 @@ class InventoryStore:
         """
         async with self._lock:
             found = [_read(obj) for obj in await self._list()]
-            self._stored = {one.name: one.stored for one in found}
+            # A shard of an earlier Guard of the same name goes with that one: it is written anew.
+            self._stored = {one.name: one.stored for one in found if one.owner == self._guard_uid}
             self._layout = max((one.stored.layout for one in found), default=0)
             self._count = max(
                 (one.total for one in found if one.stored.layout == self._layout), default=1
@@ -112,6 +114,23 @@ class InventoryStore:
                 await self._delete(name, self._stored.pop(name).uid)
                 writes += 1
             return writes
+
+    async def is_lost(self, name: str, *, uid: str, resource_version: str, deleted: bool) -> bool:
+        """Tell whether somebody else has deleted or written a shard that we had stored.
+
+        Told what a watch shows of it. The next ``save`` then writes it, whatever it holds.
+        """
+        async with self._lock:  # of a write of ours, the watch may tell before the answer is here
+            stored = self._stored.get(name)
+            if stored is None:
+                return False
+            if deleted:
+                lost = stored.uid == uid
+            else:
+                lost = stored.uid != uid or _is_newer(resource_version, stored.resource_version)
+            if lost:
+                del self._stored[name]
+            return lost
 
     async def delete_all(self) -> None:
         """Delete all shards, those of an earlier layout included. Raises ClusterError."""
@@ -230,6 +249,13 @@ class InventoryStore:
         }
 
 
+def _is_newer(seen: str, stored: str) -> bool:
+    """Compare versions of one resource, which are integers (KEP-5504, Kubernetes 1.35)."""
+    if seen.isdigit() and stored.isdigit():
+        return int(seen) > int(stored)
+    return seen != stored
+
+
 def _read(obj: objects.RawObject) -> _Shard:
     metadata = objects.metadata_of(obj)
     name = metadata["name"]
@@ -246,7 +272,9 @@ def _read(obj: objects.RawObject) -> _Shard:
     stored = _Stored(
         metadata["uid"], metadata["resourceVersion"], blob.layout, len(packed), blob.entries
     )
-    return _Shard(name, spec.get("shard", 0), spec.get("shards", 1), stored)
+    owners = metadata.get("ownerReferences") or []
+    owner = owners[0]["uid"] if owners else ""
+    return _Shard(name, owner, spec.get("shard", 0), spec.get("shards", 1), stored)
 
 
 def _merged(found: Iterable[_Shard]) -> dict[keys.ObjectKey, entries_.Entry]:
