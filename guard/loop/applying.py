@@ -11,6 +11,7 @@ from guard.api import keys, objects
 from guard.cluster import client as client_
 from guard.cluster import errors as cluster_errors
 from guard.cluster import objects as verbs
+from guard.cluster import resources
 from guard.fields import declaration
 from guard.inventory import mark
 from guard.loop import errors, plan
@@ -47,11 +48,15 @@ class Applier:
 
     async def get(self, desired: plan.Desired) -> objects.RawObject | None:
         """Read the live object; None where there is none. Raises ClusterError."""
+        return await self.get_at(desired.key, desired.resource)
+
+    async def get_at(
+        self, key: keys.ObjectKey, resource: resources.Resource
+    ) -> objects.RawObject | None:
+        """Read an object of which no more is known than its key. As ``get``."""
         try:
             async with self._slots:
-                return await verbs.get(
-                    self._client, desired.resource, desired.key.namespace, desired.key.name
-                )
+                return await verbs.get(self._client, resource, key.namespace, key.name)
         except cluster_errors.NotFound:
             return None
 

@@ -49,6 +49,8 @@ class Guarded:
     since: str = ""
     message: str = ""
     failures: int = 0
+    fault: str = ""
+    told: tuple[Drift, str] | None = None
 
     @property
     def key(self) -> keys.ObjectKey:
@@ -81,6 +83,8 @@ class Guarded:
         """Note that the object is in order, as far as we can bring it."""
         self.drift = None
         self.failures = 0
+        self.fault = ""
+        self.told = None
         self.message = (
             f"another webhook rewrites what is applied to {self.key.title}" if self.mutated else ""
         )

@@ -8,8 +8,11 @@
     │   ├── Duplicate         two manifests name one object
     │   ├── Unsendable        the manifest holds what no server could take
     │   ├── NotServed         the API server knows no such kind
+    │   ├── Unsupported       its kind cannot be patched or watched
     │   ├── NotEstablished    a CustomResourceDefinition was applied but is not served yet
-    │   └── OwnershipConflict another Guard's mark is on it
+    │   ├── OwnershipConflict another Guard's mark is on it
+    │   └── Unforeseen        a fault of ours, in the log with its traceback
+    ├── PassFailed            a fault of ours with a whole revision, in the log with its traceback
     └── NothingRendered       a revision holds no object at all: never a reason to let go of any
 """
 
@@ -48,12 +51,30 @@ class NotServed(ObjectRefused):
     """The API server serves no such kind."""
 
 
+class Unsupported(ObjectRefused):
+    """The API server serves the kind, but its objects cannot be kept: a review, a binding."""
+
+
+class Unforeseen(ObjectRefused):
+    """A fault of ours with this one object."""
+
+
 class OwnershipConflict(ObjectRefused):
     """Another Guard's mark is on the object. Applying would make two Guards flip it."""
 
 
 class NotEstablished(ObjectRefused):
     """A CustomResourceDefinition was applied, but the API server does not serve it yet."""
+
+
+class PassFailed(LoopError):
+    """A fault of ours stopped a whole revision; what was applied stays guarded."""
+
+    def __init__(self, revision: str, error: Exception) -> None:
+        super().__init__(
+            f"{revision} could not be applied for a fault of Holdfast ({type(error).__name__}); "
+            "its log tells more, and what was applied before stays guarded"
+        )
 
 
 class NothingRendered(LoopError):

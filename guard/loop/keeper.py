@@ -2,35 +2,20 @@
 
 import asyncio
 from collections.abc import Callable, Container
-from typing import Final, Protocol
+from typing import Final
 
-import orjson
 import structlog
 
 from guard import errors as root_errors
 from guard.api import keys, objects, verdicts
-from guard.audit import errors as audit_errors
 from guard.cluster import errors as cluster_errors
 from guard.cluster import reflector, resources
 from guard.fields import declaration, digests, values
 from guard.inventory import entries
-from guard.loop import applying, drift, errors, plan, recording, turns
+from guard.loop import applying, drift, errors, notes, plan, recording, retries, turns
 from guard.loop import tools as tools_
 
 _LOG: Final = structlog.get_logger(__name__)
-
-_RETRY_MAX_SECONDS: Final = 300.0
-"""The longest wait before an object that is refused again and again is tried once more."""
-
-
-class Journal(Protocol):
-    """Who writes down how the objects fare."""
-
-    def state_changed(self) -> None:
-        """The state of an object changed."""
-
-    def inventory_changed(self) -> None:
-        """What the inventory records of an object changed."""
 
 
 class Keeper:
@@ -50,23 +35,22 @@ class Keeper:
         recorder: recording.Recorder,
         group: asyncio.TaskGroup,
         restores: Callable[[], bool],
-        journal: Journal,
+        journal: notes.Journal,
         tools: tools_.Tools,
     ) -> None:
         self.owner = owner
         self.objects: dict[keys.ObjectKey, drift.Guarded] = {}
         self.orphans: dict[keys.ObjectKey, entries.Entry] = {}
-        self.revision = ""
         self.restored = 0
         self._applier = applier
-        self._recorder = recorder
-        self._group = group
+        self.notes = notes.Notes(owner=owner, recorder=recorder, journal=journal, tools=tools)
         self._restores = restores
         self._journal = journal
         self._tools = tools
         self._turns = turns.Turns(group, freed=self._freed)
+        self._retries = retries.Retries(group, timing=tools.timing, bring=self.bring)
+        self._group = group
         self._waiting: dict[keys.ObjectKey, reflector.Event] = {}
-        self._retries: dict[keys.ObjectKey, asyncio.Task[None]] = {}
 
     # What the watches say.
 
@@ -95,14 +79,21 @@ class Keeper:
             and guarded.applied is not None
         ]
         for guarded in missed:
-            self._turns.start(guarded.key, self._recheck(guarded, self._tools.timing.clock()))
+            self._start(guarded, self._recheck(guarded, self._tools.timing.clock()))
+        for key, entry in self.orphans.items():
+            if (
+                (key.group, key.kind) == (resource.group, resource.kind)
+                and key not in seen
+                and not self._turns.is_taken(key)
+            ):
+                self._turns.start(key, self._recheck_orphan(entry, resource))
 
     def _look(self, guarded: drift.Guarded, event: reflector.Event) -> None:
         if guarded.state is entries.State.PENDING:
             return  # its apply is due, and looks at the live object itself
         if event.type is reflector.EventType.DELETED:
             # A label that somebody removed arrives as DELETED as well: read before saying so.
-            self._turns.start(guarded.key, self._recheck(guarded, event.received_at))
+            self._start(guarded, self._recheck(guarded, event.received_at))
             return
         metadata = objects.metadata_of(event.object)
         if metadata.get("uid") == guarded.uid and drift.is_stale(
@@ -111,7 +102,7 @@ class Keeper:
             return
         task = self._judge(guarded, event.object, event.received_at)
         if task is not None:
-            self._turns.start(guarded.key, task)
+            self._start(guarded, task)
 
     def _judge(
         self, guarded: drift.Guarded, live: objects.RawObject, received_at: float
@@ -120,7 +111,7 @@ class Keeper:
         metadata = objects.metadata_of(live)
         if metadata.get("deletionTimestamp"):
             held = ", ".join(metadata.get("finalizers") or ())
-            self._note(
+            self.notes.note(
                 guarded,
                 guarded.state,
                 f"{guarded.key.title} is being deleted{f', held by {held}' if held else ''}",
@@ -149,8 +140,8 @@ class Keeper:
         if self._restores():
             return self._restore(guarded, found, live, received_at)
         if known is None or (known.changes, known.missing) != (found.changes, found.missing):
-            self._record(guarded, found, verdicts.Verdict.REPORTED, verdicts.Outcome.COMMITTED)
-        self._note(
+            self.notes.record(guarded, found, verdicts.Verdict.REPORTED, verdicts.Outcome.COMMITTED)
+        self.notes.note(
             guarded,
             entries.State.DRIFTED,
             f"{guarded.key.title} differs from the source, and drift.restore is off",
@@ -158,6 +149,16 @@ class Keeper:
         return None
 
     # What is done about it. Each of these runs while its object is held.
+
+    async def _recheck_orphan(self, entry: entries.Entry, resource: resources.Resource) -> None:
+        try:
+            if await self._applier.get_at(entry.key, resource) is not None:
+                return
+        except cluster_errors.ClusterError:
+            return  # it stays reported; the next list asks again
+        if self.orphans.get(entry.key) is entry:
+            del self.orphans[entry.key]
+            self._journal.inventory_changed()
 
     async def _recheck(self, guarded: drift.Guarded, received_at: float) -> None:
         desired = guarded.applied or guarded.desired
@@ -197,13 +198,7 @@ class Keeper:
         try:
             applied = await self._applier.apply(desired, live, still_needed=still_needed)
         except root_errors.HoldfastError as error:
-            self._record(
-                guarded,
-                newest,
-                verdicts.Verdict.RESTORED,
-                verdicts.Outcome.FAILED,
-                message=self._sentence(guarded, error),
-            )
+            self.notes.record_failure(guarded, newest, error)
             self._fail(guarded, error)
             return
         if applied is None:
@@ -214,7 +209,7 @@ class Keeper:
         duration_ms = (self._tools.timing.clock() - received_at) * 1000
         self._settle(guarded, desired, applied)
         self.restored += 1
-        self._record(
+        self.notes.record(
             guarded,
             newest,
             verdicts.Verdict.RESTORED,
@@ -224,6 +219,7 @@ class Keeper:
 
     async def _apply(self, guarded: drift.Guarded, live: objects.RawObject | None) -> None:
         desired = guarded.desired
+        live = live or await self._read(guarded)
         try:
             applied = await self._applier.apply(desired, live)
         except root_errors.HoldfastError as error:
@@ -236,6 +232,7 @@ class Keeper:
         self, guarded: drift.Guarded, desired: plan.Desired, applied: applying.Applied
     ) -> None:
         before = (guarded.uid, guarded.digest, guarded.state)
+        fault = guarded.fault
         guarded.settle(desired, applied.response, applied.declaration)
         if guarded.mutated:
             guarded.since = guarded.since or self._tools.now_text()
@@ -244,33 +241,20 @@ class Keeper:
         if (guarded.uid, guarded.digest, guarded.state) != before:
             self._journal.inventory_changed()
         self._journal.state_changed()
+        self._hurry_after(guarded, fault, is_new=guarded.uid != before[0])
+
+    def _hurry_after(self, guarded: drift.Guarded, fault: str, *, is_new: bool) -> None:
+        """Try those now that failed for want of this one, or as this one did until now."""
+        if fault and guarded.is_applied:
+            self._retries.hurry(
+                lambda one: one.fault == fault and one.key.namespace == guarded.key.namespace
+            )
+        if is_new and plan.goes_first(guarded.desired.gvk):
+            self._retries.hurry(lambda one: _needs(one, guarded.key))
 
     def _fail(self, guarded: drift.Guarded, error: root_errors.HoldfastError) -> None:
-        guarded.failures += 1
-        state = entries.State.DRIFTED if guarded.is_applied else entries.State.FAILED
-        self._note(guarded, state, self._sentence(guarded, error))
-        _LOG.warning(
-            "an object could not be brought to its desired state",
-            guard=str(self.owner),
-            object=guarded.key.title,
-            file=f"{guarded.desired.file}:{guarded.desired.line}",
-            error=guarded.message,
-            failures=guarded.failures,
-        )
-        wait_seconds = self._tools.timing.wait_seconds(
-            guarded.failures, max_seconds=_RETRY_MAX_SECONDS
-        )
-        previous = self._retries.get(guarded.key)
-        if previous is not None and previous is not asyncio.current_task():
-            previous.cancel()
-        self._retries[guarded.key] = self._group.create_task(
-            self._retry_after(guarded, wait_seconds)
-        )
-
-    async def _retry_after(self, guarded: drift.Guarded, wait_seconds: float) -> None:
-        await self._tools.timing.sleep(wait_seconds)
-        if self.objects.get(guarded.key) is guarded:
-            await self.bring(guarded)
+        self.notes.failed(guarded, error)
+        self._retries.later(guarded)
 
     # What a revision asks for.
 
@@ -281,10 +265,12 @@ class Keeper:
         object as it was read a moment ago, if it was. Failures are noted and tried again later.
         """
         async with self._turns.of(guarded.key):
+            if self.objects.get(guarded.key) is not guarded:
+                return  # it left the source while it waited for its turn
             if guarded.is_applied:
-                await self._recheck(guarded, self._tools.timing.clock())
+                await self._contained(guarded, self._recheck(guarded, self._tools.timing.clock()))
             else:
-                await self._apply(guarded, live or await self._read(guarded))
+                await self._contained(guarded, self._apply(guarded, live))
 
     async def adopt(
         self, guarded: drift.Guarded, entry: entries.Entry, live: objects.RawObject | None
@@ -295,28 +281,39 @@ class Keeper:
         request is made. Else a dry run of the manifest tells them.
         """
         async with self._turns.of(guarded.key):
-            try:
-                live = live or await self._applier.get(guarded.desired)
-            except cluster_errors.ClusterError as error:
-                self._fail(guarded, error)
-                return
-            if live is None:
-                await self._adopt_missing(guarded, entry)
-            elif digests.digest(live, entry.declared) == entry.digest:
-                expected = values.project(live, entry.declared)
-                guarded.settle(
-                    guarded.desired,
-                    live,
-                    declaration.Declaration(declared=entry.declared, expected=expected, mutated=()),
-                )
-                guarded.calm()
-            else:
-                await self._adopt_drifted(guarded, live)
+            await self._contained(guarded, self._adopt(guarded, entry, live))
+
+    async def _adopt(
+        self, guarded: drift.Guarded, entry: entries.Entry, live: objects.RawObject | None
+    ) -> None:
+        try:
+            live = live or await self._applier.get(guarded.desired)
+        except cluster_errors.ClusterError as error:
+            self._fail(guarded, error)
+            return
+        if live is None:
+            await self._adopt_missing(guarded, entry)
+        elif (
+            # What was drifted may be as recorded because another webhook rewrites our applies.
+            entry.state is entries.State.SYNCED
+            and digests.digest(live, entry.declared) == entry.digest
+        ):
+            expected = values.project(live, entry.declared)
+            guarded.settle(
+                guarded.desired,
+                live,
+                declaration.Declaration(declared=entry.declared, expected=expected, mutated=()),
+            )
+            guarded.calm()
+        else:
+            await self._adopt_drifted(guarded, live)
 
     async def _adopt_missing(self, guarded: drift.Guarded, entry: entries.Entry) -> None:
         guarded.uid = entry.uid
         guarded.declared = entry.declared
         guarded.expected = guarded.desired.sent
+        guarded.digest = entry.digest
+        guarded.replicas = entry.replicas
         guarded.applied = guarded.desired
         guarded.state = entries.State.DRIFTED
         missing = drift.Drift((), missing=True)
@@ -356,15 +353,32 @@ class Keeper:
     def forget(self, key: keys.ObjectKey) -> None:
         """Stop guarding an object. What is in the cluster stays."""
         self.objects.pop(key, None)
-        task = self._retries.pop(key, None)
-        if task is not None:
-            task.cancel()
+        self._retries.forget(key)
 
     # Bookkeeping.
 
     def stop(self) -> None:
         """Start nothing any more: the group that runs the tasks is about to end."""
         self._turns.stop()
+        self._retries.stop()
+
+    def _start(self, guarded: drift.Guarded, task: turns.Task) -> None:
+        self._turns.start(guarded.key, self._contained(guarded, task))
+
+    async def _contained(self, guarded: drift.Guarded, task: turns.Task) -> None:
+        """Let a fault of ours with one object be that object's alone."""
+        try:
+            await task
+        except Exception as error:  # noqa: BLE001 - logged with its traceback
+            # The message tells nothing of it, since it may quote anything.
+            desired = guarded.desired
+            _LOG.exception(
+                "looking after an object failed", guard=str(self.owner), object=desired.key.title
+            )
+            sentence = f"a fault of Holdfast ({type(error).__name__}); its log tells more"
+            self._fail(
+                guarded, errors.Unforeseen(desired.key, desired.file, desired.line, sentence)
+            )
 
     def _freed(self, key: keys.ObjectKey) -> None:
         event = self._waiting.pop(key, None)
@@ -372,40 +386,10 @@ class Keeper:
         if event is not None and guarded is not None:
             self._look(guarded, event)
 
-    def _sentence(self, guarded: drift.Guarded, error: root_errors.HoldfastError) -> str:
-        """Name object, file and line, and cut out what the API server may quote of a secret."""
-        desired = guarded.desired
-        told = self._tools.masker.redact(str(error), body=orjson.loads(desired.sent))
-        if isinstance(error, errors.ObjectRefused):
-            return told
-        return f"{desired.key.title} ({desired.file}:{desired.line}): {told}"
 
-    def _note(self, guarded: drift.Guarded, state: entries.State, message: str) -> None:
-        guarded.state = state
-        guarded.message = message
-        guarded.since = guarded.since or self._tools.now_text()
-        self._journal.state_changed()
-
-    def _record(
-        self,
-        guarded: drift.Guarded,
-        found: drift.Drift,
-        verdict: verdicts.Verdict,
-        outcome: verdicts.Outcome,
-        *,
-        message: str = "",
-        duration_ms: float | None = None,
-    ) -> None:
-        try:
-            self._recorder.drifted(
-                guarded,
-                found,
-                verdict=verdict,
-                outcome=outcome,
-                revision=self.revision,
-                message=message,
-                duration_ms=duration_ms,
-            )
-        except audit_errors.AuditError as error:
-            # A full disk must not stop the restoring; the spool says so in its own metric.
-            _LOG.error("a record could not be written", guard=str(self.owner), error=str(error))
+def _needs(guarded: drift.Guarded, first: keys.ObjectKey) -> bool:
+    """Tell whether an object cannot be without a namespace or a definition."""
+    if first.kind == "Namespace":
+        return guarded.key.namespace == first.name
+    resource = guarded.desired.resource
+    return f"{resource.plural}.{resource.group}" == first.name

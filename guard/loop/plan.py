@@ -92,6 +92,14 @@ def desire(
     else:
         metadata.pop("namespace", None)
     obj["metadata"] = metadata
+    for name in ("labels", "annotations"):
+        if not isinstance(metadata.get(name) or {}, dict):
+            raise errors.Unsendable(
+                keys.ObjectKey.of(obj),
+                manifest.file,
+                manifest.line,
+                f"metadata.{name} is no mapping",
+            )
     key = keys.ObjectKey.of(obj)
     if target_namespace is not None and key.namespace not in {"", target_namespace}:
         raise errors.Misplaced(

@@ -1,17 +1,18 @@
 """Writing what a loop found: the Guard's status, its DriftReport, and Events. Only on change."""
 
+import dataclasses
 import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import structlog
 
-from guard.api import driftreports, guards, names
+from guard.api import driftreports, guards, names, objects
 from guard.cluster import client as clients
 from guard.cluster import errors as cluster_errors
 from guard.cluster import objects as verbs
 from guard.cluster import resources
-from guard.loop import plan, reporting, status
+from guard.loop import drift, plan, reporting, status
 
 _LOG: Final = structlog.get_logger(__name__)
 
@@ -25,6 +26,17 @@ _EVENTS: Final = resources.Resource("", "v1", "Event", "events", namespaced=True
 
 _MANAGER: Final = "holdfast"
 _EVENT_MESSAGE_CHARS: Final = 1024  # the API server refuses longer ones (core/v1 validation)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Seen:
+    """What the watch shows of an Inventory or DriftReport."""
+
+    kind: str
+    name: str
+    uid: str
+    resource_version: str
+    deleted: bool
 
 
 class Publisher:
@@ -48,6 +60,8 @@ class Publisher:
         self._suffix = suffix
         self._status: guards.GuardStatus | None = None
         self._report: driftreports.DriftReportSpec | None = None
+        self._report_version = ("", "")
+        self._is_absent = False
         self._told: set[status.News] = set()
 
     async def write_status(self, wanted: guards.GuardStatus) -> None:
@@ -74,8 +88,9 @@ class Publisher:
         if report == self._report:
             return
         if self._report is None and not report["drifts"]:
-            standing = await self._standing_report()
-            if standing is None:
+            if not self._is_absent:
+                self._is_absent = await self._standing_report() is None
+            if self._is_absent:
                 return
         body = {
             "apiVersion": names.API_VERSION,
@@ -83,8 +98,21 @@ class Publisher:
             "metadata": reporting.metadata_of(self._owner),
             "spec": report,
         }
-        await verbs.apply(self._client, REPORTS, body, manager=_MANAGER, force=True)
+        written = await verbs.apply(self._client, REPORTS, body, manager=_MANAGER, force=True)
+        metadata = objects.metadata_of(written)
+        self._report_version = (metadata["uid"], metadata["resourceVersion"])
         self._report = report
+        self._is_absent = False
+
+    def saw_report(self, seen: Seen) -> None:
+        """Note what became of the DriftReport: one that somebody changed is written again."""
+        uid, version = self._report_version
+        self._is_absent = False
+        if seen.deleted:
+            if seen.uid == uid:
+                self._report = None
+        elif seen.uid != uid or not drift.is_stale(seen.resource_version, version):
+            self._report = None
 
     async def _standing_report(self) -> dict[str, Any] | None:
         try:

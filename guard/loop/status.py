@@ -11,7 +11,7 @@ from guard import errors as root_errors
 from guard.api import conditions, guards
 from guard.api import errors as api_errors
 from guard.inventory import entries
-from guard.loop import drift
+from guard.loop import drift, errors
 from guard.render import errors as render_errors
 from guard.sources import errors as source_errors
 
@@ -28,6 +28,18 @@ _PASSING: Final = (
     source_errors.GitFailed,
 )
 """What may pass without anybody changing the Guard or the repository."""
+
+
+_FOR_A_PERSON: Final = (
+    render_errors.RenderError,
+    api_errors.InvalidGuard,
+    errors.Misplaced,
+    errors.Duplicate,
+    errors.Unsendable,
+    errors.Unsupported,
+    errors.NothingRendered,
+)
+"""What is wrong with the Guard or with what the source says: waiting cannot help."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -180,7 +192,7 @@ def needs_a_person(fault: root_errors.HoldfastError) -> bool:
     """Tell whether waiting cannot help: what is wrong stands in the source or in the Guard."""
     if isinstance(fault, source_errors.SourceError):
         return not isinstance(fault, _PASSING)
-    return isinstance(fault, (render_errors.RenderError, api_errors.InvalidGuard))
+    return isinstance(fault, _FOR_A_PERSON)
 
 
 def _list(sentences: Iterable[str]) -> str:

@@ -56,7 +56,13 @@ class Turns:
         while key in self._taken:
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.setdefault(key, []).append(turn)
-            await turn
+            try:
+                await turn
+            except asyncio.CancelledError:
+                handed = not turn.cancelled()
+                if handed and key not in self._taken:  # whoever has it has to pass it on
+                    self._give_back(key)
+                raise
         self._taken.add(key)
         try:
             yield
@@ -65,10 +71,9 @@ class Turns:
 
     def _give_back(self, key: keys.ObjectKey) -> None:
         self._taken.discard(key)
-        waiting = self._waiting.pop(key, ())
+        waiting = [turn for turn in self._waiting.pop(key, ()) if not turn.done()]
         for turn in waiting:
-            if not turn.done():
-                turn.set_result(None)
+            turn.set_result(None)
         if not waiting:
             self._freed(key)
 

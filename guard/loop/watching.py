@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-from collections.abc import Callable
 
 from guard.api import keys
 from guard.cluster import client as clients
@@ -11,10 +10,7 @@ from guard.loop import keeper
 
 
 class Watches:
-    """Starts a reflector for each kind, once, in ``group``; events go to the keeper.
-
-    ``namespace`` gives the one namespace to watch, empty for all.
-    """
+    """Starts a reflector for each kind, once, in ``group``; events go to the keeper."""
 
     def __init__(
         self,
@@ -23,21 +19,22 @@ class Watches:
         keeper_: keeper.Keeper,
         group: asyncio.TaskGroup,
         label_selector: str,
-        namespace: Callable[[], str],
     ) -> None:
         self._client = client
         self._keeper = keeper_
         self._group = group
         self._label_selector = label_selector
-        self._namespace = namespace
         self._watched: set[str] = set()
 
-    def watch(self, resource: resources.Resource) -> None:
-        """Watch the guarded objects of a kind from now on; again is no harm."""
-        path = resource.collection(self._namespace())
+    def watch(self, resource: resources.Resource, namespace: str) -> None:
+        """Watch the guarded objects of a kind from now on; again is no harm.
+
+        In one namespace, or in all if it is empty.
+        """
+        path = resource.collection(namespace)
         if path not in self._watched:
             self._watched.add(path)
-            follow = functools.partial(self._follow, resource, self._namespace())
+            follow = functools.partial(self._follow, resource, namespace)
             self._group.create_task(tasks.guard(f"watch {path}", follow))
 
     async def _follow(self, resource: resources.Resource, namespace: str) -> None:

@@ -5,6 +5,8 @@ import json
 import pytest
 from support import polling
 
+from guard.loop import applying
+
 pytestmark = pytest.mark.integration
 
 CONF = """
@@ -183,3 +185,40 @@ data: {{password: {marker}}}
     assert "hash:" in told
     for word in (marker, "b3RoZXItbWFya2Vy", "secret-marker", "other-marker"):
         assert word not in told
+
+
+async def test_a_writer_that_never_rests_is_answered_one_restore_at_a_time(bench, monkeypatch):
+    revision = bench.source.commit({"conf.yaml": CONF})
+    await bench.guard()
+    await bench.start()
+    await bench.synced(revision)
+    under_way = 0
+    most = 0
+    apply = applying.Applier.apply
+
+    async def counted(*args, **kwargs):
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        try:
+            return await apply(*args, **kwargs)
+        finally:
+            under_way -= 1
+
+    monkeypatch.setattr(applying.Applier, "apply", counted)
+    for number in range(100):
+        await bench.client.request(
+            "PATCH",
+            f"/api/v1/namespaces/{bench.namespace}/configmaps/conf",
+            body={"data": {"level": f"mine {number}"}},
+            content_type="application/merge-patch+json",
+        )
+
+    async def settled():
+        live = await bench.get("configmaps/conf")
+        return under_way == 0 and live["data"] == {"level": "info", "color": "blue"}
+
+    await polling.eventually(settled)
+    assert most == 1
+    assert 1 <= len(bench.records) <= 100, "at most one restore for each bad write"
+    assert (await bench.status())["failed"] == 0
