@@ -25,10 +25,17 @@ LEAF_LIFE: Final = dt.timedelta(days=365)
 _BACKDATED: Final = dt.timedelta(hours=1)
 """Valid from an hour ago: the API server's clock may be behind ours."""
 
+_MOST_BACKDATED: Final = 1 / 12
+"""Of a life, at most: else two thirds of a short one would be over when it begins."""
+
 _RENEW_AFTER: Final = 2 / 3
 """Renewed after two thirds of its life, as cert-manager does: months are left to notice a fault."""
 
 _CA_NAME: Final = "holdfast webhook CA"
+_LEAF_PURPOSES: Final = (
+    oid.ExtendedKeyUsageOID.SERVER_AUTH,
+    oid.ExtendedKeyUsageOID.CLIENT_AUTH,  # webhook pods send their records with it
+)
 _LEAF_NAME: Final = "holdfast webhook"  # verifiers look at the alternative names only
 
 
@@ -67,7 +74,7 @@ def make_leaf(
     now: dt.datetime,
     life: dt.timedelta = LEAF_LIFE,
 ) -> KeyPair:
-    """Make a serving certificate for ``hosts`` (DNS names and IP addresses).
+    """Make a certificate for servers and clients, for ``hosts`` (DNS names and IP addresses).
 
     It never outlives its authority. Raises BadCertificate if the authority cannot be read.
     """
@@ -85,7 +92,7 @@ def make_leaf(
         .public_key(key.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([oid.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(_LEAF_PURPOSES), critical=False)
         .add_extension(x509.SubjectAlternativeName(_names_of(hosts)), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(
@@ -99,22 +106,31 @@ def make_leaf(
     return KeyPair(_pem(certificate), _key_pem(key))
 
 
-def check_authority(pair: KeyPair, *, now: dt.datetime) -> None:
-    """Raise BadCertificate unless the pair can sign leaves now."""
-    certificate = _check_pair(pair, now)
+def check_authority(pair: KeyPair, *, now: dt.datetime | None) -> None:
+    """Raise BadCertificate unless the pair can sign leaves now; at some time, if ``now`` is None.
+
+    The first certificate counts; the authorities that came before may follow it.
+    """
+    certificate = _check_pair(pair)
+    if now is not None:
+        _check_time(certificate, now)
     if not _may_sign(certificate):
         message = "The CA certificate is no certificate authority."
         raise errors.BadCertificate(message)
 
 
-def check_leaf(pair: KeyPair, *, ca_pem: bytes, hosts: Iterable[str], now: dt.datetime) -> None:
+def check_leaf(
+    pair: KeyPair, *, ca_pem: bytes | None, hosts: Iterable[str], now: dt.datetime
+) -> None:
     """Raise BadCertificate unless a client that trusts ``ca_pem`` accepts the pair for all hosts.
 
-    ``ca_pem`` may hold several certificates. The first host that fails is named.
+    ``ca_pem`` may hold several certificates; with None, whom clients trust is not judged. The first
+    host that fails is named.
     """
-    leaf = _check_pair(pair, now)
+    leaf = _check_pair(pair)
+    _check_time(leaf, now)
     _, *chain = _certificates(pair.cert_pem)
-    if not _is_trusted(leaf, chain, _certificates(ca_pem), now):
+    if ca_pem is not None and not _is_trusted(leaf, chain, _certificates(ca_pem), now):
         message = "The serving certificate is not signed by its CA, or the CA is not valid now."
         raise errors.BadCertificate(message)
     names = _alternative_names(leaf)
@@ -124,14 +140,42 @@ def check_leaf(pair: KeyPair, *, ca_pem: bytes, hosts: Iterable[str], now: dt.da
             raise errors.BadCertificate(message)
 
 
+def is_trusted(cert_pem: bytes, *, ca_pem: bytes, now: dt.datetime) -> bool:
+    """Tell whether a client that trusts ``ca_pem`` accepts a leaf, for whatever host it names.
+
+    ``cert_pem`` may bring its chain, and ``ca_pem`` hold several. Raises BadCertificate if either
+    cannot be read.
+    """
+    leaf, *chain = _certificates(cert_pem)
+    return _is_valid(leaf, now) and _is_trusted(leaf, chain, _certificates(ca_pem), now)
+
+
+def is_over(cert_pem: bytes, *, now: dt.datetime) -> bool:
+    """Tell whether the first certificate has expired. Raises BadCertificate if unreadable."""
+    return now > expiry(cert_pem)
+
+
+def split(bundle_pem: bytes) -> tuple[bytes, ...]:
+    """Give the certificates of a bundle, each as PEM of its own, in one way of writing.
+
+    Raises BadCertificate if there is none.
+    """
+    return tuple(_pem(certificate) for certificate in _certificates(bundle_pem))
+
+
+def lifetime(cert_pem: bytes) -> dt.timedelta:
+    """Give how long the first certificate is valid in all. Raises BadCertificate if unreadable."""
+    certificate = _certificates(cert_pem)[0]
+    return certificate.not_valid_after_utc - certificate.not_valid_before_utc
+
+
 def is_due(pair: KeyPair, *, now: dt.datetime) -> bool:
     """Tell whether a certificate should be renewed: two thirds of its life are over.
 
     Raises BadCertificate if it cannot be read.
     """
     certificate = _certificates(pair.cert_pem)[0]
-    life = certificate.not_valid_after_utc - certificate.not_valid_before_utc
-    return now >= certificate.not_valid_before_utc + life * _RENEW_AFTER
+    return now >= certificate.not_valid_before_utc + lifetime(pair.cert_pem) * _RENEW_AFTER
 
 
 def expiry(cert_pem: bytes) -> dt.datetime:
@@ -143,23 +187,26 @@ def _builder(now: dt.datetime, life: dt.timedelta, serial: int) -> x509.Certific
     return (
         x509.CertificateBuilder()
         .serial_number(serial)
-        .not_valid_before(now - _BACKDATED)
+        .not_valid_before(now - min(_BACKDATED, life * _MOST_BACKDATED))
         .not_valid_after(now + life)
     )
 
 
-def _check_pair(pair: KeyPair, now: dt.datetime) -> x509.Certificate:
-    """Give the certificate of a pair that belongs together and is valid now."""
+def _check_pair(pair: KeyPair) -> x509.Certificate:
+    """Give the certificate of a pair that belongs together."""
     certificate = _certificates(pair.cert_pem)[0]
     if certificate.public_key() != _private_key(pair.key_pem).public_key():
         message = "The certificate and the key do not belong together."
         raise errors.BadCertificate(message)
+    return certificate
+
+
+def _check_time(certificate: x509.Certificate, now: dt.datetime) -> None:
     if not _is_valid(certificate, now):
         begin = certificate.not_valid_before_utc.isoformat()
         end = certificate.not_valid_after_utc.isoformat()
         message = f"The certificate is valid from {begin} to {end}, which is not now."
         raise errors.BadCertificate(message)
-    return certificate
 
 
 def _is_trusted(

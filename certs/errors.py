@@ -4,6 +4,7 @@
 
     CertificateError
     ├── BadCertificate         PEM text that cannot be read, or a pair that does not belong together
+    ├── CertificateMissing     the Secret that others should fill is not there, or not filled
     ├── UnusableSecret         a Secret holds certificates that are not ours to replace, and no good
     ├── ConfigurationMissing   the webhook configuration to be filled is not there
     └── Contended              others kept changing the object that we were changing
@@ -20,6 +21,16 @@ class CertificateError(errors.HoldfastError):
 
 class BadCertificate(CertificateError):
     """A certificate or key cannot be used; the text says why."""
+
+
+class CertificateMissing(CertificateError):
+    """Certificates that others make are not there yet."""
+
+    def __init__(self, namespace: str, name: str, what: str) -> None:
+        super().__init__(
+            f"Secret {namespace}/{name} has no {what}. It is to be filled by whoever makes the "
+            "webhook's certificate: a person, or cert-manager."
+        )
 
 
 class UnusableSecret(CertificateError):

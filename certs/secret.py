@@ -1,19 +1,19 @@
-"""Certificates in a Secret, made once, whoever comes first.
+"""Certificates in a Secret, made and renewed by whoever comes first.
 
-A Secret that holds ``ca.key`` was made by Holdfast: its leaf is renewed from the same CA, so that
-the bundle in the webhook configuration stays right. One without ``ca.key`` was supplied by the user
-(or by cert-manager): it is used as it is and never written to.
+A Secret that holds ``ca.key`` was made by Holdfast, which renews what is in it step by step
+(``certs.rotation``). One without ``ca.key`` was supplied by the user (or by cert-manager): it is
+used as it is and never written to.
 """
 
 import base64
 import binascii
 import datetime as dt
-from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, NamedTuple
 
 import structlog
 
-from certs import authority, errors
+from certs import authority, errors, rotation
 from guard.api import objects
 from guard.cluster import client as clients
 from guard.cluster import errors as cluster_errors
@@ -26,7 +26,7 @@ CA_CERT: Final = "ca.crt"
 CA_KEY: Final = "ca.key"
 LEAF_CERT: Final = "tls.crt"
 LEAF_KEY: Final = "tls.key"
-_PARTS: Final = (CA_CERT, CA_KEY, LEAF_CERT, LEAF_KEY)
+_KEYS: Final = (CA_CERT, CA_KEY, LEAF_CERT, LEAF_KEY)  # in the order of rotation.Parts
 
 _SECRETS: Final = resources.Resource("", "v1", "Secret", "secrets", namespaced=True)
 _MANAGER: Final = "holdfast-certs"
@@ -48,115 +48,138 @@ async def ensure(
     name: str,
     hosts: Sequence[str],
     now: dt.datetime,
+    lives: rotation.Lives = rotation.DEFAULT_LIVES,
+    view: rotation.View = rotation.NOTHING_SEEN,
+    server_now: Callable[[], Awaitable[dt.datetime]] | None = None,
 ) -> Material:
-    """Give certificates that serve ``hosts``, from the Secret or made and stored in it.
+    """Give certificates that serve ``hosts``; takes the next step of their upkeep if one is due.
 
-    Safe to call at once from several processes: all get the same CA. ``now`` is aware.
+    Safe to call at once from several processes: all get the same. ``now`` is aware; before
+    anything is written, ``server_now`` is asked, whose clock then counts.
 
     Raises UnusableSecret for supplied certificates that do not work, and for a CA of ours that is
     damaged: neither is overwritten. Raises Contended, and guard.cluster.errors.ClusterError.
     """
     for _ in range(_ATTEMPTS):
         stored = await _get(client, namespace, name)
-        parts = {} if stored is None else _parts_of(stored, namespace, name)
-        wanted = _wanted(parts, hosts, now, where=(namespace, name))
-        if wanted == parts:
-            return _material(parts)
-        if await _put(client, namespace, name, stored, wanted):
-            return _material(wanted)
+        found = _parts_of(stored, namespace, name)
+        if any(found) and not found.ca_key_pem:
+            _check_supplied(found, hosts, now, where=(namespace, name))
+            return _material(found)
+        try:
+            step = rotation.step(found, hosts=hosts, now=now, lives=lives, view=view)
+            if step.action is not rotation.Action.NOTHING and server_now is not None:
+                now = await server_now()
+                step = rotation.step(found, hosts=hosts, now=now, lives=lives, view=view)
+        except errors.BadCertificate as error:
+            raise errors.UnusableSecret(namespace, name, str(error)) from error
+        if step.action is rotation.Action.NOTHING:
+            return _material(found)
+        if await _put(client, namespace, name, stored, step.parts):
+            _logger.info(
+                "took a step in the upkeep of the certificates",
+                secret=f"{namespace}/{name}",
+                step=step.action.value,
+                why=step.why,
+            )
+            return _material(step.parts)
     title = f"Secret {namespace}/{name}"
     raise errors.Contended(title)
+
+
+async def given(
+    client: clients.Client,
+    *,
+    namespace: str,
+    name: str,
+    hosts: Sequence[str],
+    now: dt.datetime,
+    needs_ca: bool,
+) -> Material:
+    """Give certificates that others make; nothing is ever written.
+
+    Without ``needs_ca`` the CA may be absent, for a leaf that API servers trust anyway. Raises
+    CertificateMissing, UnusableSecret, and guard.cluster.errors.ClusterError.
+    """
+    found = await parts(client, namespace=namespace, name=name)
+    if not (found.cert_pem or found.key_pem):
+        raise errors.CertificateMissing(namespace, name, LEAF_CERT)
+    _check_supplied(found, hosts, now, where=(namespace, name), needs_ca=needs_ca)
+    return _material(found)
+
+
+async def parts(client: clients.Client, *, namespace: str, name: str) -> rotation.Parts:
+    """Give all that the Secret holds, absent parts empty. Raises UnusableSecret, ClusterError."""
+    return _parts_of(await _get(client, namespace, name), namespace, name)
 
 
 async def read(client: clients.Client, *, namespace: str, name: str) -> Material | None:
     """Give what the Secret holds, for a process that may only read; None while it is not filled.
 
-    Raises UnusableSecret if it is no certificate at all. Whether it holds for a host is not judged.
+    The CA may be empty. Raises UnusableSecret if the data is no base64. Whether it holds for a host
+    is not judged.
     """
-    stored = await _get(client, namespace, name)
-    parts = {} if stored is None else _parts_of(stored, namespace, name)
-    if not (parts.get(LEAF_CERT) and parts.get(LEAF_KEY) and parts.get(CA_CERT)):
-        return None
-    return _material(parts)
+    found = await parts(client, namespace=namespace, name=name)
+    return _material(found) if found.cert_pem and found.key_pem else None
 
 
-def _wanted(
-    parts: Mapping[str, bytes],
+async def server_now(client: clients.Client, *, namespace: str) -> dt.datetime:
+    """Give the API server's time: it is the API server that judges whether a certificate is valid.
+
+    Read off an object that is created in a dry run. Where that is refused (by a policy, say), our
+    own time has to do. Raises guard.cluster.errors.ClusterError for an API server that is away.
+    """
+    probe = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"generateName": "holdfast-clock-", "namespace": namespace},
+    }
+    try:
+        answer = await client.request(
+            "POST",
+            _SECRETS.collection(namespace),
+            query={"dryRun": "All", "fieldManager": _MANAGER},
+            body=probe,
+            sensitive=True,
+        )
+    except cluster_errors.ApiStatusError as error:
+        _logger.warning("the API server's clock cannot be read; ours counts", error=str(error))
+        return dt.datetime.now(dt.UTC)
+    return dt.datetime.fromisoformat(answer["metadata"]["creationTimestamp"])
+
+
+def _check_supplied(
+    found: rotation.Parts,
     hosts: Sequence[str],
     now: dt.datetime,
     *,
     where: tuple[str, str],
-) -> Mapping[str, bytes]:
-    """Give what the Secret should hold: ``parts`` itself if that works."""
-    if not parts:
-        _logger.info("making a certificate authority", secret="/".join(where))
-        ca = authority.make_authority(now)
-        return _parts(ca, authority.make_leaf(ca, hosts, now=now))
-    if CA_KEY not in parts:
-        return _supplied(parts, hosts, now, where=where)
-    ca = authority.KeyPair(parts.get(CA_CERT, b""), parts[CA_KEY])
-    try:
-        authority.check_authority(ca, now=now)
-    except errors.BadCertificate as error:
-        raise errors.UnusableSecret(*where, str(error)) from error
-    leaf = _leaf(parts)
-    try:
-        authority.check_leaf(leaf, ca_pem=ca.cert_pem, hosts=hosts, now=now)
-        due = authority.is_due(leaf, now=now)
-        why = "two thirds of its life are over"
-    except errors.BadCertificate as error:
-        due, why = True, str(error)
-    if not due:
-        return parts
-    _logger.info("making a new serving certificate", secret="/".join(where), why=why)
-    return _parts(ca, authority.make_leaf(ca, hosts, now=now))
-
-
-def _supplied(
-    parts: Mapping[str, bytes],
-    hosts: Sequence[str],
-    now: dt.datetime,
-    *,
-    where: tuple[str, str],
-) -> Mapping[str, bytes]:
-    missing = [part for part in (CA_CERT, LEAF_CERT, LEAF_KEY) if part not in parts]
-    if missing:
+    needs_ca: bool = True,
+) -> None:
+    needed = {LEAF_CERT: found.cert_pem, LEAF_KEY: found.key_pem}
+    if needs_ca:
+        needed = {CA_CERT: found.ca_pem} | needed
+    if missing := [key for key, value in needed.items() if not value]:
         raise errors.UnusableSecret(*where, f"It has no {' and no '.join(missing)}.")
     try:
-        authority.check_leaf(_leaf(parts), ca_pem=parts[CA_CERT], hosts=hosts, now=now)
+        authority.check_leaf(found.leaf, ca_pem=found.ca_pem or None, hosts=hosts, now=now)
     except errors.BadCertificate as error:
         raise errors.UnusableSecret(*where, str(error)) from error
-    return parts
 
 
-def _parts(ca: authority.KeyPair, leaf: authority.KeyPair) -> dict[str, bytes]:
-    return {
-        CA_CERT: ca.cert_pem,
-        CA_KEY: ca.key_pem,
-        LEAF_CERT: leaf.cert_pem,
-        LEAF_KEY: leaf.key_pem,
-    }
+def _material(found: rotation.Parts) -> Material:
+    return Material(found.ca_pem, found.cert_pem, found.key_pem)
 
 
-def _leaf(parts: Mapping[str, bytes]) -> authority.KeyPair:
-    return authority.KeyPair(parts.get(LEAF_CERT, b""), parts.get(LEAF_KEY, b""))
-
-
-def _material(parts: Mapping[str, bytes]) -> Material:
-    return Material(parts[CA_CERT], parts[LEAF_CERT], parts[LEAF_KEY])
-
-
-def _parts_of(stored: objects.RawObject, namespace: str, name: str) -> dict[str, bytes]:
-    """Decode the parts of a Secret that are filled; an empty one counts as absent."""
-    data = stored.get("data") or {}
+def _parts_of(stored: objects.RawObject | None, namespace: str, name: str) -> rotation.Parts:
+    """Decode the parts of a Secret that are filled; blank ones count as absent."""
+    data: dict[str, Any] = (stored or {}).get("data") or {}
     try:
-        decoded = {
-            part: base64.b64decode(data[part], validate=True) for part in _PARTS if data.get(part)
-        }
+        decoded = [base64.b64decode(data.get(key) or "", validate=True) for key in _KEYS]
     except (binascii.Error, TypeError, ValueError):
         # Not chained: nothing of a Secret belongs in a text.
         raise errors.UnusableSecret(namespace, name, "Its data is no base64.") from None
-    return {part: value for part, value in decoded.items() if value.strip()}
+    return rotation.Parts(*(value if value.strip() else b"" for value in decoded))
 
 
 async def _get(client: clients.Client, namespace: str, name: str) -> objects.RawObject | None:
@@ -171,10 +194,12 @@ async def _put(
     namespace: str,
     name: str,
     stored: objects.RawObject | None,
-    parts: Mapping[str, bytes],
+    found: rotation.Parts,
 ) -> bool:
     """Create or replace the Secret; tell whether we were the one."""
-    encoded = {part: base64.b64encode(value).decode() for part, value in parts.items()}
+    encoded = {
+        key: base64.b64encode(value).decode() for key, value in zip(_KEYS, found, strict=True)
+    }
     try:
         if stored is None:
             await verbs.create(client, _SECRETS, _new(namespace, name, encoded), _MANAGER)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.x509 import oid
 
 from certs import authority, errors
 
@@ -55,6 +56,28 @@ async def test_other_names_and_other_authorities_are_refused(tmp_path: Path) -> 
     other = authority.make_authority(NOW)
     with pytest.raises(ssl.SSLCertVerificationError):
         await shake_hands(leaf, other.cert_pem, tmp_path, server_hostname="a.svc")
+
+
+def test_a_leaf_is_for_servers_and_clients() -> None:
+    """Webhook pods show it when they send their records."""
+    leaf = authority.make_leaf(authority.make_authority(NOW), ["a.svc"], now=NOW)
+
+    usage = x509.load_pem_x509_certificate(leaf.cert_pem).extensions.get_extension_for_class(
+        x509.ExtendedKeyUsage
+    )
+    assert set(usage.value) == {
+        oid.ExtendedKeyUsageOID.SERVER_AUTH,
+        oid.ExtendedKeyUsageOID.CLIENT_AUTH,
+    }
+
+
+def test_a_short_life_begins_when_it_begins() -> None:
+    """An hour into the past would be more than two thirds of it."""
+    ca = authority.make_authority(NOW)
+    leaf = authority.make_leaf(ca, ["a"], now=NOW, life=dt.timedelta(minutes=1))
+
+    assert not authority.is_due(leaf, now=NOW + dt.timedelta(seconds=30))
+    assert authority.is_due(leaf, now=NOW + dt.timedelta(seconds=41))
 
 
 def test_lives_are_backdated_and_bounded() -> None:
