@@ -10,7 +10,12 @@ The tree::
         │   └── SpoolFull         ... for want of room; the next append works once there is some
         ├── StoreMissing          there is no store at that path
         ├── StoreTooNew           written by a newer Holdfast than this one
-        └── StoreUnavailable      locked, full, read-only or damaged: try again, nothing is lost
+        ├── StoreUnavailable      locked, full, read-only or damaged: try again, nothing is lost
+        ├── IntakeUnavailable     records cannot be handed to the guard process: they stay here
+        ├── UnusableCertificate   certificate, key and CA cannot be used together
+        ├── BadParcel             a body that is no batch of records
+        ├── BadQuery              a question that the guard process's records cannot answer
+        └── ReadingFailed         the guard process could not be asked, or did not answer
 
 No text quotes a record or a statement's parameters: either may hold what should not be seen.
 """
@@ -75,3 +80,33 @@ class StoreUnavailable(AuditError):
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(f"the audit store {path} cannot be used: {why}")
         self.path = path
+
+
+class IntakeUnavailable(AuditError):
+    """The record intake took nothing: what was to be handed over stays in the spool.
+
+    ``retry_after_seconds`` is what the intake asks for; None where it asks for nothing.
+    """
+
+    def __init__(self, url: str, why: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(f"the record intake {url} takes no records: {why}")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class UnusableCertificate(AuditError):
+    """Certificate, key and CA for the record intake cannot be used together."""
+
+    def __init__(self) -> None:
+        super().__init__("the certificate, key and CA for the record intake cannot be used")
+
+
+class BadParcel(AuditError):
+    """A body is no batch of records; nothing of it is stored."""
+
+
+class BadQuery(AuditError):
+    """A parameter is unknown, or its value cannot be read."""
+
+
+class ReadingFailed(AuditError):
+    """The records of the guard process cannot be read from here."""

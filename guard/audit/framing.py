@@ -14,7 +14,11 @@ _CHECKSUM_DIGITS: Final = 8
 
 def frame(entry: record.Record) -> bytes:
     """Give the line of a record, newline included. Raises UnwritableRecord."""
-    data = record.encode(entry)
+    return line_of(record.encode(entry))
+
+
+def line_of(data: bytes) -> bytes:
+    """Give the line of a record that is JSON already, newline included."""
     return b"%08x %b\n" % (zlib.crc32(data), data)
 
 

@@ -11,6 +11,7 @@ import dataclasses
 import math
 import os
 import threading
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from guard.audit import record, segments, spool
+from guard.audit import framing, record, segments, spool
 
 POSITION_FILE: Final = "position"
 REJECTED_FOLDER: Final = ".rejected"
@@ -28,6 +29,9 @@ MAX_RECORDS: Final = 500
 
 _MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
 """A batch ends with the line that reaches this: records of large objects are large."""
+
+_MAX_NAME_CHARACTERS: Final = 200
+"""Of a record's id in a file name; file systems allow 255."""
 
 _log = structlog.get_logger(__name__)
 
@@ -112,6 +116,23 @@ class Reader:
             for writer in {part.writer for part in batch.parts}:
                 self._save_position(writer)
 
+    def refuse(self, line: record.Line, why: str) -> None:
+        """Set aside a record that is whole, but which the store's keeper will never take.
+
+        To be called before ``acknowledge``, which forgets it.
+        """
+        with self._lock:
+            self.rejected += 1
+            _log.error(
+                "an audit record is refused",
+                id=line.record.id,
+                about=line.record.object.title,
+                why=why,
+            )
+            # The id is the writer's word: it must name a file, and none elsewhere.
+            name = urllib.parse.quote(line.record.id, safe="")[:_MAX_NAME_CHARACTERS]
+            self._keep(f"refused-{name}", framing.line_of(line.data))
+
     def tidy(self) -> None:
         """Delete what ``read`` would delete on its way; for the end, when no other read follows."""
         with self._lock:
@@ -129,6 +150,16 @@ class Reader:
                     with self._troubles(path):
                         total += segments.count_lines(path, offset)
         return total
+
+    def pending_bytes(self) -> int:
+        """Give the size of what is not known to be stored; reads nothing of it."""
+        with self._lock:
+            sizes = [
+                _size_bytes(self._root / writer / segment) - offset
+                for writer in self._writers()
+                for segment, offset in self._segments(writer) or ()
+            ]
+        return sum(int(size) for size in sizes if 0 < size < math.inf)
 
     def _writers(self) -> list[str]:
         """Give the writers. Another one is first each time: no backlog starves the others."""
@@ -205,11 +236,13 @@ class Reader:
             length_bytes=len(rejected.data),
             why=rejected.why,
         )
+        self._keep(f"{part.writer}-{part.segment}-{rejected.offset}", rejected.data)
+
+    def _keep(self, name: str, data: bytes) -> None:
         folder = self._root / REJECTED_FOLDER
         with self._troubles(folder):
             folder.mkdir(mode=0o700, exist_ok=True)
-            kept = folder / f"{part.writer}-{part.segment}-{rejected.offset}"
-            kept.write_bytes(rejected.data)
+            (folder / name).write_bytes(data)
 
     def _remove_folder(self, writer: str) -> None:
         """Remove the folder of a writer that left nothing; of one that starts just now it stays."""

@@ -8,9 +8,10 @@ import asyncio
 import contextlib
 import dataclasses
 import datetime as dt
+import math
 import sqlite3
 import urllib.parse
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -26,6 +27,9 @@ BUSY_TIMEOUT_SECONDS: Final = 2.0
 """How long SQLite itself waits for a lock. Beyond it StoreUnavailable, and the caller decides."""
 
 DEFAULT_LIMIT: Final = 100
+
+_PAGE_RECORDS: Final = 500
+"""In memory at once when all records are read; large ones have some hundred KiB."""
 
 _T = TypeVar("_T")
 
@@ -128,6 +132,28 @@ class Store:
         )
         rows = await _to_its_end(self._select(statement))
         return [entry for row in rows if (entry := _read(row.id, row.record)) is not None]
+
+    async def pages(self, wanted: Filter) -> AsyncGenerator[list[str], None]:
+        """Give the records that match, newest first and page by page, as the JSON that is stored.
+
+        What one page holds is read in one go, and nothing is kept open between two. A record that
+        comes meanwhile is newer than the first page, and not given.
+        """
+        table = schema.records
+        newest_first = (table.c.time.desc(), table.c.id.desc())
+        statement = sa.select(table.c.id, table.c.time, table.c.record)
+        statement = statement.where(*_conditions(wanted)).order_by(*newest_first)
+        place = sa.tuple_(table.c.time, table.c.id)
+        left = math.inf if wanted.limit is None else wanted.limit
+        page = statement
+        while left > 0:
+            size = int(min(left, _PAGE_RECORDS))
+            rows = await _to_its_end(self._select(page.limit(size)))
+            yield [row.record for row in rows if _read(row.id, row.record) is not None]
+            if len(rows) < size:
+                return
+            left -= size
+            page = statement.where(place < sa.tuple_(rows[-1].time, rows[-1].id))
 
     async def counts_since(self, since: dt.datetime) -> dict[str, dict[str, int]]:
         """Count records by Guard and verdict since an aware moment. Dry runs do not count."""
