@@ -30,10 +30,12 @@ stay one flow among others."""
 
 _KEEPALIVE_SECONDS: Final = 75.0  # the API server closes idle connections after 90
 _CONNECT_TIMEOUT_SECONDS: Final = 10.0
+_CLOSE_TIMEOUT_SECONDS: Final = 1.0  # a websocket's peer that says no goodbye is left without
 _MAX_WAITS: Final = 2  # further attempts when the server says when to come back
 _MAX_ERROR_BODY_BYTES: Final = 1 << 20
 _MAX_LINE_BYTES: Final = 32 << 20  # an object is at most about 3 MiB; extension servers may differ
 _READ_BUFFER_BYTES: Final = 1 << 18
+_MAX_WEBSOCKET_MESSAGE_BYTES: Final = 4 << 20  # a kubelet sends at most 32 KiB at once
 
 _REPEATABLE: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "PATCH"})
 """Verbs that may be sent again. PATCH is one, for ours lock: a repeat is at worst a Conflict."""
@@ -190,6 +192,61 @@ class Client:
                     yield _parse(request, cutter.rest())
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             raise self._unreachable(request, error) from error
+
+    async def websocket(
+        self,
+        path: str,
+        *,
+        query: Mapping[str, str],
+        protocol: str,
+        timeout_seconds: float = _CONNECT_TIMEOUT_SECONDS,
+    ) -> aiohttp.ClientWebSocketResponse:
+        """Open a websocket that speaks ``protocol`` (a port-forward); whoever asked closes it.
+
+        The timeout is for the opening. Raises the subclass of ApiStatusError for a refusal, with
+        the status alone: the server's text is lost in the handshake. Raises Unreachable for no
+        answer, Unintelligible for one that speaks another protocol.
+        """
+        request = self._prepare("GET", path, query, body=None, headers={})
+        request = request._replace(timeout_seconds=timeout_seconds)
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                opened = await self._upgrade(request, protocol)
+                if isinstance(opened, _Answer) and await self._renew_after(opened, request):
+                    opened = await self._upgrade(request, protocol)
+        except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+            raise self._unreachable(request, error) from error
+        if isinstance(opened, _Answer):
+            if opened.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
+                _raise_for_status(request, opened)
+            message = f"The answer to {request.title} is no websocket."
+            raise errors.Unintelligible(message)
+        if opened.protocol != protocol:
+            await opened.close()
+            message = f"The answer to {request.title} does not speak {protocol}."
+            raise errors.Unintelligible(message)
+        return opened
+
+    async def _upgrade(
+        self, request: _Request, protocol: str
+    ) -> aiohttp.ClientWebSocketResponse | _Answer:
+        """Give the websocket, or the answer that refuses it."""
+        authorization = await self._connection.authorizer.header()
+        if authorization is not None:
+            request.headers[hdrs.AUTHORIZATION] = authorization
+        try:
+            return await self._session.ws_connect(
+                request.url,
+                protocols=(protocol,),
+                headers=request.headers,
+                max_msg_size=_MAX_WEBSOCKET_MESSAGE_BYTES,
+                timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_TIMEOUT_SECONDS),
+                proxy=self._connection.proxy,
+                server_hostname=self._connection.tls_server_name,
+            )
+        except aiohttp.WSServerHandshakeError as error:
+            # Left here: it holds the request with its token.
+            return _Answer(error.status, error.headers or {}, b"")
 
     def _prepare(
         self,

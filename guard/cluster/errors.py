@@ -20,6 +20,7 @@ the token) and whole response bodies (with the values of a Secret). Ours keep a 
     │   └── ServerFault        5xx: may pass by itself
     ├── UnknownKind            no such kind on this server
     │   └── GroupUnavailable   nobody knows: the server behind its API group does not answer
+    ├── ForwardBroken          the connection to a pod's port broke; the API server itself is there
     ├── NamespaceMissing       a namespaced object without a namespace
     └── BadConfiguration       no usable kubeconfig or in-cluster account
 """
@@ -70,6 +71,13 @@ class Unintelligible(Unreachable):
 
 class BadConfiguration(ClusterError):
     """There is no usable kubeconfig and no service account of a pod."""
+
+
+class ForwardBroken(ClusterError):
+    """A connection that is forwarded to a pod's port was refused by the pod, or broke."""
+
+    def __init__(self, pod: str, port: int, why: str) -> None:
+        super().__init__(f"The connection to port {port} of the pod {pod} broke: {why}.")
 
 
 class NamespaceMissing(ClusterError):
