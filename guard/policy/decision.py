@@ -208,7 +208,7 @@ def _findings(
     """Put changes beside what the source says; ``is_known`` tells whether the old values are it."""
     findings = []
     for change in found:
-        path = paths.readable(change.path)
+        path = paths.readable(masker.path(facts.key, change.path))
         before = masker.value(facts.key, change.path, change.old)
         after = masker.value(facts.key, change.path, change.new)
         if path in facts.drifts:

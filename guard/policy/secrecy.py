@@ -53,14 +53,21 @@ _SECRET_METADATA_SHOWN: Final = frozenset(
 )
 
 # A whole text that tells a secret: `--db-password=x`, `token: x`, `"secret": "x"`, user:x@host.
+# Every repetition is bounded or cannot begin again within itself: a value may be a megabyte of
+# anything, and the search of it holds up all other reviews.
 _TELLING_TEXT: Final = re.compile(
     r"(?:pass(?:word|wd|phrase)|secret|token|api[_.-]?key|access[_.-]?key|private[_.-]?key"
-    r"|credential|authorization)[\w.-]*[\"']?(?:\s*=|\s*:\s)\s*\S"
-    r"|[a-z][a-z0-9+.-]*://[^\s/:@]*:[^\s/@]+@"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----",
+    r"|credential|authorization)[\w.-]{0,32}[\"']?\s{0,8}(?:=|:\s)\s{0,8}\S"
+    r"|[a-z0-9+.-]://[^\s/:@]*:[^\s/@]+@"
+    r"|https?://[^\s/@]+@"  # a token alone, as Git hosts take them
+    r"|-----BEGIN [A-Z ]{0,64}PRIVATE KEY-----",
     re.IGNORECASE,
 )
 _FLAG: Final = re.compile(r"--?[\w.-]+\Z")
+
+_MAX_STEPS: Final = 64
+"""What lies deeper than that in a struct is shown as one hash. No real field does; a custom
+resource may nest as deep as somebody likes, and neither Python nor orjson follows without end."""
 
 _MIN_PLAIN_CHARACTERS: Final = 4  # shorter secrets are cut from a text only where they stand alone
 _MASK: Final = "…"
@@ -147,6 +154,8 @@ class Masker:
         """
         if value is values.MISSING or value is None or isinstance(value, bool):
             return value
+        if isinstance(value, dict | list) and len(path) > _MAX_STEPS:
+            return self._hash(key, path, value)
         if isinstance(value, dict):
             return self._struct(key, path, value)
         if isinstance(value, list):
@@ -157,13 +166,21 @@ class Masker:
             return self._hash(key, path, value)
         return value
 
+    def path(self, key: keys.ObjectKey, path: paths.Path) -> paths.Path:
+        """Give a path as it may be shown: it names an item of a set by its very value.
+
+        So does the path of a list item whose key is a field with a secret-looking name.
+        """
+        return tuple(self._step(key, path[: at + 1]) for at in range(len(path)))
+
     def changes(
         self, key: keys.ObjectKey, changes: tuple[changes_.Change, ...]
     ) -> tuple[changes_.Change, ...]:
-        """Give the changes of one object with their old and new values as they may be shown."""
+        """Give the changes of one object as they may be shown, paths and values."""
         return tuple(
             dataclasses.replace(
                 change,
+                path=self.path(key, change.path),
                 old=self.value(key, change.path, change.old),
                 new=self.value(key, change.path, change.new),
             )
@@ -185,6 +202,22 @@ class Masker:
             else:
                 text = text.replace(secret, _MASK)
         return text
+
+    def _step(self, key: keys.ObjectKey, path: paths.Path) -> paths.Step:
+        """Give the last step of a path as it may be shown."""
+        match path[-1]:
+            case paths.Value(value):
+                return paths.Value(self.value(key, path, value))
+            case paths.Key(items) if any(looks_secret(name, self.patterns) for name, _ in items):
+                beside = path[:-1]
+                return paths.Key(
+                    tuple(
+                        (name, self.value(key, (*beside, paths.Field(name)), value))
+                        for name, value in items
+                    )
+                )
+            case step:
+                return step
 
     def _struct(
         self, key: keys.ObjectKey, path: paths.Path, value: dict[str, Any]
@@ -217,7 +250,10 @@ class Masker:
         return shown
 
     def _hash(self, key: keys.ObjectKey, path: paths.Path, value: Any) -> str:
-        plain = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        try:
+            plain = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        except orjson.JSONEncodeError:  # deeper than any source can say: only its place counts
+            plain = b""
         message = b"\0".join((str(key).encode(), paths.readable(path).encode(), plain))
         digest = hmac.new(self.key, message, hashlib.sha256).hexdigest()
         return HASH_PREFIX + digest[:_HASH_HEX_DIGITS]
@@ -232,9 +268,10 @@ class Masker:
     def _hidden(self, value: Any, shown: Any) -> Iterator[str]:
         if isinstance(value, dict):
             for field, inner in value.items():
-                yield from self._hidden(inner, shown[field])
+                yield from self._hidden(inner, shown[field] if isinstance(shown, dict) else shown)
         elif isinstance(value, list):
-            for inner, inner_shown in zip(value, shown, strict=True):
+            beside = shown if isinstance(shown, list) else [shown] * len(value)
+            for inner, inner_shown in zip(value, beside, strict=True):
                 yield from self._hidden(inner, inner_shown)
         elif value not in (shown, ""):
             yield value if isinstance(value, str) else orjson.dumps(value).decode()

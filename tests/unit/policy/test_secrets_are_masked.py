@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from typing import Any
 
 import pytest
@@ -61,6 +62,7 @@ HIDDEN = {
     "a line of a file": (CONF, path("data", "app.ini"), f"a=1\npassword = {MARKER}\n"),
     "a line of YAML": (CONF, path("data", "app.yaml"), f"a: 1\ntoken: {MARKER}\n"),
     "a value in JSON": (CONF, path("data", "app.json"), json.dumps({"apiKey": MARKER})),
+    "a token alone in a URL": (CONF, path("data", "url"), f"https://{MARKER}@git.example/shop"),
     "a private key": (
         CONF,
         path("data", "tls"),
@@ -94,6 +96,7 @@ SHOWN = {
     "null": (SECRET, path("data", "x"), None),
     "what is not there": (SECRET, path("data", "x"), values.MISSING),
     "an ordinary variable": (WEB, path("env", {"name": "LEVEL"}, "value"), "info"),
+    "a user in a URL": (CONF, path("data", "url"), "ssh://git@git.example/shop.git"),
     "an ordinary URL": (CONF, path("data", "url"), "https://git.example/shop.git"),
 }
 
@@ -202,3 +205,53 @@ def test_a_text_without_secrets_stays_as_it_is() -> None:
     body = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"level": "info"}}
 
     assert MASKER.redact("level info is fine", body=body) == "level info is fine"
+
+
+LONG = {
+    "one long word": "a",
+    "words that look secret": "token",
+    "names that look secret": "token-",
+    "blanks after one": "token ",
+    "URLs": "a://",
+    "keys that never begin": "-----BEGIN ",
+    "base64": "QUJD",
+}
+
+
+@pytest.mark.parametrize("unit", LONG.values(), ids=LONG)
+def test_a_megabyte_of_anything_is_looked_through_at_once(unit: str) -> None:
+    """Whoever stores a long value must not stop all reviews: the time is linear in its length."""
+    text = unit * (1_000_000 // len(unit))
+    before = time.process_time()
+
+    MASKER.value(CONF, path("data", "x"), text)
+
+    assert time.process_time() - before < 2.0
+
+
+@pytest.mark.parametrize("depth", [100, 400, 900])
+def test_what_is_nested_too_deeply_is_one_hash(depth: int) -> None:
+    """A custom resource may nest as deep as somebody likes: no error, and nothing is told."""
+    deep: Any = MARKER
+    for _ in range(depth):
+        deep = {"a": [deep]} if depth < 400 else [deep]
+
+    shown = json.dumps(MASKER.value(WIDGET, path("spec"), deep))
+
+    assert MARKER not in shown
+    assert secrecy.HASH_PREFIX in shown
+    assert MARKER not in MASKER.redact(f"no: {MARKER}", body={"kind": "W", "password": [MARKER]})
+
+
+def test_a_path_tells_no_item_of_a_set_of_secrets() -> None:
+    """The path of an item of a set holds its value."""
+    secret = (*path("spec", "apiTokens"), paths.Value(MARKER))
+    keyed = path("spec", "users", {"password": MARKER, "user": "bob"}, "role")
+    plain = (*path("metadata", "finalizers"), paths.Value("example.org/x"))
+
+    assert MARKER not in paths.readable(MASKER.path(WIDGET, secret))
+    assert MARKER not in paths.readable(MASKER.path(WIDGET, keyed))
+    assert "bob" in paths.readable(MASKER.path(WIDGET, keyed))
+    assert MASKER.path(WIDGET, plain) == plain
+    change = changes.Change(secret, ChangeKind.REMOVED, MARKER, values.MISSING)
+    assert MARKER not in str(MASKER.changes(WIDGET, (change,)))
