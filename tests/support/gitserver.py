@@ -1,4 +1,4 @@
-"""A small Git server on loopback: bare repositories over HTTP, by git's own http-backend.
+"""A small Git server, on loopback unless told: bare repositories, served by git's http-backend.
 
 with gitserver.GitServer(tmp_path) as server:
     shop = server.create("shop")
@@ -149,7 +149,7 @@ class Repository:
 
 
 class GitServer:
-    """Serves the bare repositories below ``root`` over HTTP on a free port of loopback.
+    """Serves the bare repositories below ``root`` over HTTP on a free port of ``host``.
 
     ``user`` and ``password`` ask for basic authentication. Without ``protocol_v2`` the server is
     like an old one, that gives only the tips of its refs. With ``tls`` it speaks https.
@@ -164,8 +164,10 @@ class GitServer:
         protocol_v2: bool = True,
         tls: ssl.SSLContext | None = None,
         port: int = 0,
+        host: str = "127.0.0.1",
     ) -> None:
         self.root = root
+        self.host = host
         self.requests: list[str] = []
         self._user = user
         self._password = password
@@ -190,7 +192,7 @@ class GitServer:
     def url(self, name: str) -> str:
         """Give the URL of a repository, without credentials."""
         scheme = "http" if self._tls is None else "https"
-        return f"{scheme}://127.0.0.1:{self._port}/{name}.git"
+        return f"{scheme}://{self.host}:{self._port}/{name}.git"
 
     def create(self, name: str) -> Repository:
         """Give the repository of that name, an empty one if it is new."""
@@ -247,7 +249,7 @@ class GitServer:
 
 class _HttpServer(http.server.ThreadingHTTPServer):
     def __init__(self, owner: GitServer, port: int) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
+        super().__init__((owner.host, port), _Handler)
         self.owner = owner
 
     def handle_error(self, request: Any, client_address: Any) -> None:
