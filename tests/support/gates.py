@@ -108,11 +108,12 @@ class Desk:
             metrics_=self.counters,
             now_ns=lambda: next(counter),
             entropy=bytes,
+            replica=gate.Replica("webhook-0", lambda: not self.caches.missing),
         )
 
     def ask(self, review: dict[str, Any]) -> dict[str, Any]:
         """Send a review through the gate; give the ``response`` of its answer."""
-        answer = json.loads(self.gate.answer(json.dumps(review).encode()))
+        answer = json.loads(self.gate.answer(json.dumps(review).encode()).body)
         assert answer["apiVersion"] == "admission.k8s.io/v1"
         assert answer["kind"] == "AdmissionReview"
         response: dict[str, Any] = answer["response"]

@@ -1,12 +1,17 @@
 {{/* Labels of everything in the chart; the component's name is passed in as "component". */}}
 {{- define "holdfast.labels" -}}
 app.kubernetes.io/name: holdfast
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 app.kubernetes.io/part-of: holdfast
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- $own := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" "app.kubernetes.io/part-of" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart" }}
+{{- range $name, $value := .root.Values.commonLabels }}
+{{- if has $name $own }}{{ fail (printf "commonLabels: %s is set by the chart" $name) }}{{ end }}
+{{ $name }}: {{ $value | quote }}
+{{- end }}
 {{- end }}
 
 {{/* The verbs on what is guarded. Restoring takes patch, a missing object create. */}}
