@@ -3,14 +3,16 @@
 Nothing here waits: the record is written to the spool, and with that the answer may leave.
 """
 
+import dataclasses
 import time
 import traceback
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
 from guard import errors as root_errors
+from guard.api import objects, probes
 from guard.api.verdicts import Verdict
 from guard.audit import record as records
 from guard.policy import decision
@@ -21,8 +23,23 @@ REASON_FAULT: Final = "not judged: a fault in the webhook"
 _log = structlog.get_logger(__name__)
 
 
+class Answer(NamedTuple):
+    """The bytes of an answer. ``ends`` asks to close the connection: the next goes elsewhere."""
+
+    body: bytes
+    ends: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Replica:
+    """This process among its like: its ``name`` in refused probes, and whether it judges yet."""
+
+    name: str
+    is_ready: Callable[[], bool]
+
+
 class Gate:
-    """Answers reviews.
+    """Answers reviews; a probe only once this ``replica`` judges.
 
     ``write`` must not lose a record: it is the spool's append. ``now_ns`` is wall time in
     nanoseconds since the epoch, ``entropy`` gives that many random bytes, ``clock`` is monotonic in
@@ -38,9 +55,11 @@ class Gate:
         metrics_: metrics.Metrics,
         now_ns: Callable[[], int],
         entropy: Callable[[int], bytes],
+        replica: Replica,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._judge = judge_
+        self._replica = replica
         self._installation = installation
         self._write = write
         self._metrics = metrics_
@@ -48,11 +67,16 @@ class Gate:
         self._entropy = entropy
         self._clock = clock
 
-    def answer(self, body: bytes) -> bytes:
+    def answer(self, body: bytes) -> Answer:
         """Answer one AdmissionReview. Raises ReviewError, and nothing else, for what is none."""
         started = self._clock()
         request = review.decode(body)
         try:
+            nonce = _probe(request)
+            if nonce and self._replica.is_ready():
+                # Nobody's act: it is not recorded, and who asks does not matter.
+                denial = probes.denial(nonce, self._replica.name)
+                return Answer(review.answer(request.uid, denial=denial), ends=True)
             case = self._judge.judge(request)
             text = self._answer(request, case)
         except errors.ReviewError:
@@ -68,7 +92,7 @@ class Gate:
             is_dry_run=bool(request.dry_run),
             duration_seconds=self._clock() - started,
         )
-        return text
+        return Answer(text)
 
     def _answer(self, request: review.Request, case: judge.Case) -> bytes:
         judgement = case.judgement
@@ -118,6 +142,16 @@ class Gate:
             dry_run=record.dry_run,
             record=record.id,
         )
+
+
+def _probe(request: review.Request) -> str:
+    """Give the number of a probe: a dry run that never could be stored; empty for all else."""
+    if not request.dry_run or request.operation != "UPDATE":
+        return ""
+    _, new = request.both()
+    labels = objects.metadata_of(new).get("labels") if new is not None else None
+    nonce = labels.get(probes.LABEL) if isinstance(labels, dict) else None
+    return nonce if isinstance(nonce, str) else ""
 
 
 def _words(request: review.Request, case: judge.Case) -> tuple[str | None, tuple[str, ...]]:

@@ -243,6 +243,8 @@ def _booked(obj: objects.RawObject, manager: str) -> fieldset.FieldSet:
             except fields_errors.FieldsError as error:
                 # Anyone may write any entry; the recorded set rules without it.
                 _log.warning("a managed-fields entry cannot be read", error=str(error))
+            except (orjson.JSONEncodeError, RecursionError):
+                _log.warning("a managed-fields entry is nested too deeply")
     return fieldset.EMPTY
 
 

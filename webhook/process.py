@@ -1,13 +1,11 @@
 """The webhook process, put together: certificate, caches, spool, server; until told to stop."""
 
 import asyncio
-import base64
-import binascii
+import contextlib
 import dataclasses
 import gc
 import os
 import socket
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
@@ -15,17 +13,18 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
+from certs import errors as certs_errors
+from certs import reloading
+from certs import secret as certificates
 from guard import errors as root_errors
-from guard.api import driftreports, guards, inventories, names
-from guard.audit import spool
+from guard.api import driftreports, guards, inventories, names, objects
+from guard.audit import shipping, spool, tls
 from guard.cluster import client as clients
-from guard.cluster import objects as verbs
 from guard.cluster import reflector, resources, tasks, timing
 from guard.policy import secrecy
 from webhook import caches as caches_
 from webhook import errors, gate, judge, maskkey, metrics, server
 
-CERTIFICATE: Final = "certificate"
 IDENTITY: Final = "guard process identity"
 
 _CONFIGURATIONS: Final = resources.Resource(
@@ -39,6 +38,9 @@ _CONFIGURATIONS: Final = resources.Resource(
 _CACHES_WITHIN_SECONDS: Final = 10.0
 """How long the first lists may take before serving begins without them. Reviews then pass
 unjudged, which is better than an API server that waits for us."""
+
+_FLUSH_WITHIN_SECONDS: Final = 10.0
+"""How long the end of the process may wait for the record intake; the spool keeps the rest."""
 
 _GC_THRESHOLDS: Final = (50_000, 20, 100)
 """Reviews make much short-lived garbage and no cycles: collecting it often is wasted time."""
@@ -65,6 +67,7 @@ class Options:
     trusted_users: tuple[str, ...] = ()
     fsync: bool = False
     drain_seconds: float = 5.0
+    intake_url: str = ""
 
     @property
     def installation(self) -> str:
@@ -77,10 +80,11 @@ class _Readiness:
     """What stands between this process and judging reviews."""
 
     caches: caches_.Caches
-    is_certified: bool = False
+    leaf: reloading.Leaf
+    is_serving: bool = False
 
     def missing(self) -> tuple[str, ...]:
-        certificate = () if self.is_certified else (CERTIFICATE,)
+        certificate = self.leaf.faults() if self.is_serving else (reloading.ABSENT,)
         identity = () if self.caches.identity is not None else (IDENTITY,)
         return (*certificate, *(f"cache of {one}" for one in self.caches.missing), *identity)
 
@@ -100,14 +104,32 @@ async def run(
     if the spool cannot be written.
     """
     caches = caches_.Caches(installation=options.installation)
-    readiness = _Readiness(caches)
+    leaf = reloading.Leaf()
+    readiness = _Readiness(caches, leaf)
     metrics_ = metrics.Metrics()
-    reflectors = follow(client, caches, release=options.release, timing_=timing_)
+    reloading.watch_expiry(leaf, metrics_.registry)
+    reflectors = follow(client, caches, release=options.release, timing_=timing_, trust=leaf.trust)
     metrics_.watch_ages({name: _age(one, timing_) for name, one in reflectors.items()})
+
+    renewable = tls.Renewable()
+
+    async def certificate() -> certificates.Material:
+        material = await read_certificate(options, client)
+        if options.intake_url:  # the same certificate proves us to the record intake
+            renewable.load(
+                ca_pem=material.ca_pem, cert_pem=material.cert_pem, key_pem=material.key_pem
+            )
+        return material
+
+    async def load_certificate(_: Options, __: clients.Client) -> None:
+        leaf.load(await certificate())
+
+    async def renew_certificate() -> None:
+        await leaf.follow(certificate, timing=timing_)
 
     async def serve() -> None:
         key = await _patiently(_mask_key, options, client, timing_)
-        tls = await _patiently(read_certificate, options, client, timing_)
+        await _patiently(load_certificate, options, client, timing_)
         gate_ = gate.Gate(
             judge.Judge(caches, masker=secrecy.Masker(key), trusted_users=options.trusted_users),
             installation=options.installation,
@@ -115,6 +137,9 @@ async def run(
             metrics_=metrics_,
             now_ns=time.time_ns,
             entropy=os.urandom,
+            replica=gate.Replica(
+                os.environ.get("POD_NAME") or socket.gethostname(), lambda: not caches.missing
+            ),
         )
         await _filled(reflectors.values())
         _tune_garbage_collection()
@@ -123,20 +148,26 @@ async def run(
             app,
             host=options.host,
             port=options.port,
-            tls=tls,
+            tls=leaf.context,
             drain_seconds=options.drain_seconds,
         ) as port:
-            readiness.is_certified = True
+            readiness.is_serving = True
             on_serving(port)
-            await asyncio.get_running_loop().create_future()  # until cancelled
+            await tasks.guard("certificate", renew_certificate, timing=timing_)  # until cancelled
 
     async def serve_plain(port: int) -> None:
         app = server.make_plain_app(metrics_=metrics_, missing=readiness.missing)
         async with server.serving(app, host=options.host, port=port):
             await asyncio.get_running_loop().create_future()  # until cancelled
 
-    with spool.Spool(options.state / "spool", writer=writer_name(), fsync=options.fsync) as writer:
+    async with contextlib.AsyncExitStack() as stack:
+        shipper = await _shipper(options, renewable, stack, timing_=timing_)
+        writer = stack.enter_context(
+            spool.Spool(options.state / "spool", writer=writer_name(), fsync=options.fsync)
+        )
         eternal = [serve()]
+        if shipper is not None:
+            eternal.append(tasks.guard("record shipping", shipper.run, timing=timing_))
         if options.metrics_port is not None:
             eternal.append(serve_plain(options.metrics_port))
         eternal += [
@@ -146,14 +177,45 @@ async def run(
         await _until(stop, eternal)
 
 
+async def _shipper(
+    options: Options,
+    renewable: tls.Renewable,
+    stack: contextlib.AsyncExitStack,
+    *,
+    timing_: timing.Timing,
+) -> shipping.Shipper | None:
+    """Make what hands records over to the guard process, where they do not share a folder.
+
+    When ``stack`` unwinds, the spool's writer is closed first, and what is left is handed over.
+    """
+    if not options.intake_url:
+        return None
+    shipper = await stack.enter_async_context(
+        shipping.Shipper(
+            options.state / "spool",
+            url=options.intake_url,
+            tls=renewable.client,
+            # By name also where the URL holds an address: a cluster may have no DNS.
+            server_name=f"{options.release}-guard.{options.namespace}.svc",
+            timing=timing_,
+        )
+    )
+    stack.push_async_callback(shipper.flush, within_seconds=_FLUSH_WITHIN_SECONDS)
+    return shipper
+
+
 def follow(
     client: clients.Client,
     caches: caches_.Caches,
     *,
     release: str,
     timing_: timing.Timing,
+    trust: Callable[[objects.RawObject | None], None],
 ) -> dict[str, reflector.Reflector]:
-    """Make the watches that fill the caches, by the name of what they follow."""
+    """Make the watches that fill the caches, by the name of what they follow.
+
+    ``trust`` is given each version of the webhook configuration, and None when it is gone.
+    """
     own = {
         caches_.GUARDS: (guards.KIND, guards.PLURAL),
         caches_.INVENTORIES: (inventories.KIND, inventories.PLURAL),
@@ -171,7 +233,7 @@ def follow(
     found[caches_.CONFIGURATION] = reflector.Reflector(
         client,
         _CONFIGURATIONS,
-        on_event=_handler(caches, caches_.CONFIGURATION),
+        on_event=_trusting(_handler(caches, caches_.CONFIGURATION), trust),
         # RBAC grants the one by name, and this selector is how a list names it.
         field_selector=f"metadata.name={release}",
         timing=timing_,
@@ -199,6 +261,17 @@ def _handler(caches: caches_.Caches, source: str) -> Callable[[reflector.Event],
     return handle
 
 
+def _trusting(
+    handle: Callable[[reflector.Event], None], trust: Callable[[objects.RawObject | None], None]
+) -> Callable[[reflector.Event], None]:
+    def handle_and_trust(event: reflector.Event) -> None:
+        handle(event)
+        if event.type is not reflector.EventType.SYNCED:
+            trust(None if event.type is reflector.EventType.DELETED else event.object)
+
+    return handle_and_trust
+
+
 async def _mask_key(options: Options, client: clients.Client) -> bytes:
     return await maskkey.ensure(
         client,
@@ -208,19 +281,17 @@ async def _mask_key(options: Options, client: clients.Client) -> bytes:
     )
 
 
-async def read_certificate(options: Options, client: clients.Client) -> ssl.SSLContext:
+async def read_certificate(options: Options, client: clients.Client) -> certificates.Material:
     """Read the serving certificate. Raises CertificateAbsent, ClusterError."""
     name = f"{options.release}-webhook-tls"
-    secret = await verbs.get(client, maskkey.SECRETS, options.namespace, name)
-    data = secret.get("data") or {}
     try:
-        cert_pem, key_pem = (
-            base64.b64decode(data[field], validate=True) for field in ("tls.crt", "tls.key")
-        )
-    except (KeyError, TypeError, binascii.Error) as error:
+        material = await certificates.read(client, namespace=options.namespace, name=name)
+    except certs_errors.UnusableSecret as error:
+        raise errors.CertificateAbsent(str(error)) from error
+    if material is None:
         message = f"Secret {name} holds no tls.crt and tls.key"
-        raise errors.CertificateAbsent(message) from error
-    return server.tls_context(cert_pem, key_pem)
+        raise errors.CertificateAbsent(message)
+    return material
 
 
 async def _patiently(

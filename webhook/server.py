@@ -4,11 +4,10 @@ A request that is no review gets a short sentence and the status that fits; the 
 any such answer for a failed call and goes by the entry's failurePolicy.
 """
 
+import asyncio
 import contextlib
 import ssl
-import tempfile
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 import structlog
@@ -37,6 +36,47 @@ Readiness = Callable[[], tuple[str, ...]]
 _log = structlog.get_logger(__name__)
 
 
+class _Traffic:
+    """Counts the requests under way, so that the end of a server can wait for them.
+
+    aiohttp waits for handlers too, but from then on drops what a connection receives: a body that
+    is still on its way would never arrive (``RequestHandler.data_received``).
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._is_ending = False
+
+    @web.middleware
+    async def follow(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Let a request through; towards the end, each answer is its connection's last."""
+        self._count += 1
+        self._idle.clear()
+        try:
+            response = await handler(request)
+        finally:
+            self._count -= 1
+            if not self._count:
+                self._idle.set()
+        if self._is_ending:
+            response.force_close()
+        return response
+
+    async def end(self, within_seconds: float) -> None:
+        """Wait until nothing is under way, but not for ever."""
+        self._is_ending = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_seconds):
+                await self._idle.wait()
+
+
+_TRAFFIC: Final = web.AppKey("traffic", _Traffic)
+
+
 def make_app(gate_: gate.Gate, *, metrics_: metrics.Metrics, missing: Readiness) -> web.Application:
     """Make the application that the API server, the kubelet and Prometheus ask."""
     app = make_plain_app(metrics_=metrics_, missing=missing)
@@ -45,9 +85,7 @@ def make_app(gate_: gate.Gate, *, metrics_: metrics.Metrics, missing: Readiness)
         refusal = _refusal_by_head(request)
         if refusal is None:
             try:
-                return web.Response(
-                    body=gate_.answer(await request.read()), content_type="application/json"
-                )
+                return _written(gate_.answer(await request.read()))
             except web.HTTPRequestEntityTooLarge:
                 refusal = _TOO_LARGE, _TOO_LARGE_TEXT
             except errors.ReviewError as error:
@@ -63,7 +101,9 @@ def make_app(gate_: gate.Gate, *, metrics_: metrics.Metrics, missing: Readiness)
 
 def make_plain_app(*, metrics_: metrics.Metrics, missing: Readiness) -> web.Application:
     """Make the application without /validate, for a port that needs no certificate."""
-    app = web.Application(client_max_size=MAX_BODY_BYTES)
+    traffic = _Traffic()
+    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[traffic.follow])
+    app[_TRAFFIC] = traffic
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -85,6 +125,13 @@ def make_plain_app(*, metrics_: metrics.Metrics, missing: Readiness) -> web.Appl
     return app
 
 
+def _written(answer: gate.Answer) -> web.Response:
+    response = web.Response(body=answer.body, content_type="application/json")
+    if answer.ends:
+        response.force_close()
+    return response
+
+
 def _refusal_by_head(request: web.Request) -> tuple[int, str] | None:
     """Refuse what the headers already show, before the body is read."""
     if request.content_type != "application/json":
@@ -92,26 +139,6 @@ def _refusal_by_head(request: web.Request) -> tuple[int, str] | None:
     if request.content_length is not None and request.content_length > MAX_BODY_BYTES:
         return _TOO_LARGE, _TOO_LARGE_TEXT
     return None
-
-
-def tls_context(cert_pem: bytes, key_pem: bytes) -> ssl.SSLContext:
-    """Make the serving side's TLS context, 1.2 or newer. Raises CertificateAbsent.
-
-    OpenSSL reads files only: the key lies in a private folder for as long as that takes.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    with tempfile.TemporaryDirectory(prefix="holdfast-") as folder:  # mode 0700
-        cert, key = Path(folder, "tls.crt"), Path(folder, "tls.key")
-        cert.write_bytes(cert_pem)
-        key.touch(mode=0o600)
-        key.write_bytes(key_pem)
-        try:
-            context.load_cert_chain(cert, key)
-        except (ssl.SSLError, ValueError) as error:
-            message = "the serving certificate and its key cannot be used together"
-            raise errors.CertificateAbsent(message) from error
-    return context
 
 
 @contextlib.asynccontextmanager
@@ -140,6 +167,10 @@ async def serving(
         await site.start()
         bound = runner.addresses[0][1]
         _log.info("serving", port=bound, tls=tls is not None)
-        yield int(bound)
+        try:
+            yield int(bound)
+        finally:
+            await site.stop()
+            await app[_TRAFFIC].end(drain_seconds)
     finally:
         await runner.cleanup()

@@ -281,6 +281,25 @@ def test_without_its_shard_an_object_is_judged_by_its_managed_fields() -> None:
     assert at.records[0].changes[0].source is records.ABSENT
 
 
+def test_an_older_shard_is_united_with_what_is_booked_on_the_object() -> None:
+    """A field that the source has got since, and that the cache does not know yet."""
+    older = copy.deepcopy(conf())
+    (booked,) = older["metadata"]["managedFields"]
+    booked["fieldsV1"] = {"f:data": {"f:level": {}}}
+    caches = gates.filled()
+    caches.put_guard(gates.guard_object("shop", "shop-prod"))
+    entry = gates.entry_of(older, MANAGER, resource="configmaps")
+    caches.put_inventory(gates.inventory_object("shop", "shop-prod", entry))
+    at = gates.Desk(caches)
+
+    assert at.ask(edit(new=edited(password="other")))["allowed"] is False  # noqa: S106 - made up
+    assert at.ask(edit(new=edited(level="debug")))["allowed"] is False
+    assert [change.path for record in at.records for change in record.changes] == [
+        "data.password",
+        "data.level",
+    ]
+
+
 def test_a_wiped_entry_in_managed_fields_does_not_help() -> None:
     """Anyone can wipe it; the recorded set rules."""
     old, new = conf(), edited(level="debug")
@@ -296,6 +315,23 @@ def test_a_garbled_entry_in_managed_fields_does_no_harm() -> None:
     old["metadata"]["managedFields"] = new["metadata"]["managedFields"] = [garbled]
 
     assert desk().ask(gates.review_of(old, new, resource="configmaps"))["allowed"] is False
+
+
+@pytest.mark.parametrize("depth", [300, 900])
+def test_nesting_deeply_does_not_help(depth: int) -> None:
+    """Neither in a managed-fields entry that anyone may write, nor in the value itself."""
+    fields: Any = {}
+    for _ in range(depth):
+        fields = {"f:a": fields}
+    old, new = conf(), edited(level="DEEP")
+    old["metadata"]["managedFields"] = [{**BOOKED, "fieldsV1": fields}]
+    body = json.dumps(gates.review_of(old, new, resource="configmaps"))
+    at = desk()
+
+    answer = at.gate.answer(body.replace('"DEEP"', "[" * depth + "]" * depth).encode())
+
+    assert json.loads(answer.body)["response"]["allowed"] is False
+    assert at.records[0].verdict == Verdict.DENIED
 
 
 def test_a_delete_is_refused_by_the_old_object() -> None:
@@ -421,9 +457,10 @@ def test_a_record_that_cannot_be_written_does_not_change_the_answer() -> None:
         metrics_=at.counters,
         now_ns=lambda: gates.NOW_NS,
         entropy=bytes,
+        replica=gate.Replica("webhook-0", lambda: True),
     )
 
-    answer = json.loads(broken.answer(json.dumps(edit()).encode()))
+    answer = json.loads(broken.answer(json.dumps(edit()).encode()).body)
 
     assert answer["response"]["allowed"] is False
     assert b"holdfast_webhook_unrecorded_total 1.0" in at.counters.exposition()

@@ -32,11 +32,10 @@ UNJUDGED = {
 }
 
 
-@pytest.fixture
-def desk() -> gates.Desk:
-    """Give a gate that knows the Guard, one ConfigMap and one Deployment."""
+def make_desk(mode: str) -> gates.Desk:
+    """Make a gate that knows the Guard, one ConfigMap and one Deployment."""
     caches = gates.filled()
-    caches.put_guard(gates.guard_object(reviews.GUARD_NAMESPACE, reviews.GUARD_NAME))
+    caches.put_guard(gates.guard_object(reviews.GUARD_NAMESPACE, reviews.GUARD_NAME, mode=mode))
     known = [
         gates.entry_of(
             reviews.load(name)["request"]["oldObject"], reviews.MANAGER, resource=resource
@@ -47,6 +46,12 @@ def desk() -> gates.Desk:
         gates.inventory_object(reviews.GUARD_NAMESPACE, reviews.GUARD_NAME, *known)
     )
     return gates.Desk(caches)
+
+
+@pytest.fixture
+def desk() -> gates.Desk:
+    """Give a gate whose Guard denies."""
+    return make_desk("Deny")
 
 
 def test_the_reviews_are_all_there() -> None:
@@ -75,6 +80,34 @@ def test_a_real_review_gets_its_verdict(desk: gates.Desk, name: str) -> None:
     else:
         assert desk.records == []
         assert response.keys() == {"uid", "allowed"}
+
+
+@pytest.mark.parametrize("name", sorted(DENIED))
+@pytest.mark.parametrize("mode", ["Flag", "Audit"])
+def test_the_other_modes_find_the_same(name: str, mode: str) -> None:
+    """What Deny refuses, Flag warns about and Audit lets pass, with the same fields on record."""
+    desk = make_desk(mode)
+
+    response = desk.ask(reviews.load(name))
+
+    assert response["allowed"] is True
+    assert ("warnings" in response) is (mode == "Flag")
+    (record,) = desk.records
+    assert record.verdict == (Verdict.FLAGGED if mode == "Flag" else Verdict.ALLOWED)
+    assert tuple(change.path for change in record.changes) == DENIED[name]
+
+
+@pytest.mark.parametrize("mode", ["Flag", "Audit"])
+def test_the_other_modes_add_nothing(mode: str) -> None:
+    """What passes in Deny passes in silence, or unjudged, in every mode."""
+    for name in sorted({*reviews.NAMES} - {*DENIED}):
+        desk = make_desk(mode)
+
+        response = desk.ask(reviews.load(name))
+
+        assert response["allowed"] is True, name
+        assert "warnings" not in response, name
+        assert bool(desk.records) is (name in UNJUDGED), name
 
 
 @pytest.mark.parametrize("name", reviews.NAMES)

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import certificates, gates, reviews
 
+from certs import reloading
 from webhook import errors, review, server
 
 JSON = {"Content-Type": "application/json"}
@@ -222,7 +223,7 @@ async def test_it_is_served_over_tls_and_drained(desk: gates.Desk) -> None:
 
     async with (
         server.serving(
-            app, host="127.0.0.1", port=0, tls=server.tls_context(certificate, key)
+            app, host="127.0.0.1", port=0, tls=reloading.make_context(certificate, key)
         ) as port,
         aiohttp.ClientSession() as session,
     ):
@@ -232,9 +233,3 @@ async def test_it_is_served_over_tls_and_drained(desk: gates.Desk) -> None:
 
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
-
-
-def test_a_key_that_does_not_fit_is_refused() -> None:
-    """Before anything is served."""
-    with pytest.raises(errors.CertificateAbsent):
-        server.tls_context(certificates.self_signed()[0], certificates.self_signed()[1])
