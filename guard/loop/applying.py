@@ -38,12 +38,21 @@ StillNeeded = Callable[[objects.RawObject | None], bool]
 class Applier:
     """Reads and writes the objects of one Guard.
 
-    ``concurrency`` bounds the requests that are under way at once.
+    While ``is_off`` says so nothing is written. ``concurrency`` bounds the requests that are under
+    way at once.
     """
 
-    def __init__(self, client: client_.Client, *, owner: plan.Owner, concurrency: int = 16) -> None:
+    def __init__(
+        self,
+        client: client_.Client,
+        *,
+        owner: plan.Owner,
+        is_off: Callable[[], bool],
+        concurrency: int = 16,
+    ) -> None:
         self._client = client
         self._owner = owner
+        self._is_off = is_off
         self._slots = asyncio.Semaphore(concurrency)
 
     async def get(self, desired: plan.Desired) -> objects.RawObject | None:
@@ -119,8 +128,8 @@ class Applier:
         gets the object as it is now, None where it is gone) and retry. None is returned where it
         answers no.
 
-        Raises OwnershipConflict if another Guard's mark is on it, ClusterError if the server
-        refuses or is away, FieldsError if it did not book what was sent.
+        Raises EnforcementOff, OwnershipConflict if another Guard's mark is on it, ClusterError if
+        the server refuses or is away, FieldsError if it did not book what was sent.
         """
         for _ in range(_TRIES - 1):
             try:
@@ -136,6 +145,8 @@ class Applier:
     async def _apply_once(
         self, desired: plan.Desired, live: objects.RawObject | None, *, dry_run: bool
     ) -> Applied:
+        if self._is_off() and not dry_run:
+            raise errors.EnforcementOff
         self._check_owner(desired, live)
         metadata = objects.metadata_of(live) if live is not None else {}
         sent = orjson.loads(desired.sent)

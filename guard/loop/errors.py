@@ -13,6 +13,7 @@
     │   ├── OwnershipConflict another Guard's mark is on it
     │   └── Unforeseen        a fault of ours, in the log with its traceback
     ├── PassFailed            a fault of ours with a whole revision, in the log with its traceback
+    ├── EnforcementOff        the off switch is set
     └── NothingRendered       a revision holds no object at all: never a reason to let go of any
 """
 
@@ -74,6 +75,15 @@ class PassFailed(LoopError):
         super().__init__(
             f"{revision} could not be applied for a fault of Holdfast ({type(error).__name__}); "
             "its log tells more, and what was applied before stays guarded"
+        )
+
+
+class EnforcementOff(LoopError):
+    """The off switch is set: nothing may be written to guarded objects."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "enforcement is switched off: nothing is applied or restored until `holdfast on`"
         )
 
 

@@ -36,6 +36,11 @@ class Fleet:
             )
             await self.reflector.run()
 
+    def wake(self) -> None:
+        """Ask every loop for a pass now: the off switch was turned."""
+        for loop in self._loops.values():
+            loop.trigger()
+
     def _on_event(self, event: reflector.Event, group: asyncio.TaskGroup) -> None:
         if event.type is reflector.EventType.SYNCED:
             return

@@ -109,7 +109,7 @@ class GuardLoop:
         progress = self._progress
         # A run that follows one that died knows nothing of what that one had applied.
         progress.synced = progress.observed = progress.syncing_since = None
-        applier = applying.Applier(tools.client, owner=self.owner)
+        applier = applying.Applier(tools.client, owner=self.owner, is_off=tools.is_off)
         inventory = inventory_store.InventoryStore(
             tools.client,
             namespace=self.owner.namespace,
@@ -223,11 +223,14 @@ class GuardLoop:
         """Ask the source for its newest revision, and apply it if it is new."""
         progress = self._progress
         before = (str(progress.source_fault), str(progress.blocked))
+        if isinstance(progress.blocked, errors.EnforcementOff):
+            progress.blocked = None
         fault: root_errors.HoldfastError | None = None
         try:
             source_ = await self._open_source()
             if source_ is None:
                 return
+            self._check_switch()
             revision = await source_.resolve()
             if (
                 self._again
@@ -240,12 +243,18 @@ class GuardLoop:
                 await self._pass(syncer, tree)
         except source_errors.SourceError as error:
             fault = error
+        except errors.EnforcementOff as error:
+            progress.blocked = error  # until somebody turns it on, which wakes this loop
         except _BLOCKING as error:
             progress.blocked = error
             self._again = True
         progress.source_fault = fault
         if (str(progress.source_fault), str(progress.blocked)) != before:
             self._teller.state_changed()
+
+    def _check_switch(self) -> None:
+        if self._tools.is_off():
+            raise errors.EnforcementOff
 
     async def _pass(self, syncer: syncing.Syncer, tree: source.Tree) -> None:
         progress = self._progress
@@ -303,7 +312,7 @@ class GuardLoop:
 
     def _restores(self) -> bool:
         spec = self._progress.spec
-        return spec is not None and spec.drift.restore
+        return spec is not None and spec.drift.restore and not self._tools.is_off()
 
     def _target_namespace(self) -> str | None:
         spec = self._progress.spec

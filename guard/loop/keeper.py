@@ -141,10 +141,11 @@ class Keeper:
             return self._restore(guarded, found, live, received_at)
         if known is None or (known.changes, known.missing) != (found.changes, found.missing):
             self.notes.record(guarded, found, verdicts.Verdict.REPORTED, verdicts.Outcome.COMMITTED)
+        why = "enforcement" if self._tools.is_off() else "drift.restore"
         self.notes.note(
             guarded,
             entries.State.DRIFTED,
-            f"{guarded.key.title} differs from the source, and drift.restore is off",
+            f"{guarded.key.title} differs from the source, and {why} is off",
         )
         return None
 

@@ -18,7 +18,7 @@ class Tools:
 
     ``open_source`` makes a source from a spec and the Guard's ``namespace/name``; ``write_record``
     is the spool's append; ``now_ns`` gives wall time in nanoseconds since the epoch, ``entropy``
-    that many random bytes.
+    that many random bytes; ``is_off`` tells whether the off switch is set.
     """
 
     client: clients.Client
@@ -28,6 +28,7 @@ class Tools:
     write_record: Callable[[records.Record], None]
     now_ns: Callable[[], int]
     entropy: Callable[[int], bytes]
+    is_off: Callable[[], bool] = lambda: False
     timing: timings.Timing = timings.REAL
 
     def now(self) -> dt.datetime:

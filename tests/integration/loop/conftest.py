@@ -29,11 +29,13 @@ class Bench:
         self.namespace = namespace
         self.source = MemorySource()
         self.records: list[records.Record] = []
+        self.is_off = False
+        self.fleet: fleet.Fleet | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Start the guard process's loops."""
-        fleet_ = fleet.Fleet(
+        self.fleet = fleet_ = fleet.Fleet(
             tools.Tools(
                 client=self.client,
                 installation=names.DEFAULT_INSTALLATION,
@@ -42,6 +44,7 @@ class Bench:
                 write_record=self._write,
                 now_ns=time.time_ns,
                 entropy=os.urandom,
+                is_off=lambda: self.is_off,
             )
         )
         self._task = asyncio.create_task(fleet_.run())
@@ -53,6 +56,12 @@ class Bench:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
+
+    def switch(self, *, is_off: bool) -> None:
+        """Turn the off switch, as the guard process's watch of it does."""
+        self.is_off = is_off
+        assert self.fleet is not None
+        self.fleet.wake()
 
     def _open_source(self, spec: guards.SourceSpec, _: str) -> MemorySource:
         if self.namespace in spec.git.url:
