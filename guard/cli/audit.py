@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -11,7 +10,7 @@ import msgspec
 from guard.api import verdicts
 from guard.audit import record as records
 from guard.audit import store, summary
-from guard.cli import kinds, options, output, running
+from guard.cli import archive, kinds, options, output, running
 
 _HEADERS: Final = ("TIME", "VERDICT", "USER", "OBJECT", "WHAT")
 _WIDE_HEADERS: Final = (
@@ -89,12 +88,6 @@ def document(found: Sequence[records.Record]) -> list[dict[str, Any]]:
     return [msgspec.to_builtins(entry) for entry in found]
 
 
-async def _read(file: Path, wanted: store.Filter) -> list[records.Record]:
-    """Read what is wanted, oldest first: a log is read downwards."""
-    async with await store.Store.open_readonly(file) as opened:
-        return (await opened.query(wanted))[::-1]
-
-
 @options.command("audit")
 @click.option(
     "--object", "object_", default="", metavar="KIND/NAME", help="Only this object, or NAME alone."
@@ -118,7 +111,7 @@ async def _read(file: Path, wanted: store.Filter) -> list[records.Record]:
     show_default=True,
     help="At most the newest so many; 0 for all.",
 )
-@options.state
+@archive.chosen
 @options.formats
 def audit_command(
     *,
@@ -126,7 +119,7 @@ def audit_command(
     namespace: str,
     all_namespaces: bool,
     limit: int,
-    state: Path,
+    place: archive.Place,
     form: str,
     **criteria: Any,
 ) -> int:
@@ -134,6 +127,10 @@ def audit_command(
 
     Oldest first. "-" for a user means that only the watch saw the change, so that nobody knows who
     made it.
+
+    The log is read from audit.db below --state if it is there or --state is given, and else from
+    the guard pod, through the API server: that takes the right to forward ports of pods in the
+    namespace of Holdfast.
 
     Exit status: 0, or 2 if the store cannot be read.
     """
@@ -143,7 +140,8 @@ def audit_command(
         limit=limit or None,
         **criteria,
     )
-    found = running.run(_read(state / options.AUDIT_FILE, wanted))
+    # A log is read downwards.
+    found = running.run(archive.query(place, wanted))[::-1]
     if form in {"json", "yaml"}:
         output.emit(output.document(form, document(found)))
     elif found:

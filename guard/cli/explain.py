@@ -159,13 +159,14 @@ def _fields(
 ) -> Iterable[Field]:
     booked = managed.owners(guarded.live) if guarded.live else ()
     for path, _ in declared.leaves():
-        readable = paths.readable(path)
+        readable = shown.readable(guarded.key, path)
         found = values.get(guarded.live, path) if guarded.live else values.MISSING
         reported = _reported(difference, readable)
         expected: Any = values.MISSING
         if reported is not None:
             fits = DIFFERS
-            expected = reported.expected if reported.path == readable else values.MISSING
+            is_whole = shown.unhashed(reported.path) == readable
+            expected = reported.expected if is_whole else values.MISSING
         elif as_expected or (difference is not None and difference.fields):
             fits = SAME
         else:
@@ -182,7 +183,8 @@ def _fields(
 def _reported(difference: diff.Difference | None, readable: str) -> diff.Field | None:
     """Give the reported field that is this one, or a whole list item above it."""
     for field in difference.fields if difference else ():
-        if readable == field.path or readable.startswith((f"{field.path}.", f"{field.path}[")):
+        path = shown.unhashed(field.path)
+        if readable == path or readable.startswith((f"{path}.", f"{path}[")):
             return field
     return None
 

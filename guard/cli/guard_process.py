@@ -1,48 +1,28 @@
 """The guard process, put together: loops, certificate, audit intake; until told to stop."""
 
 import asyncio
-import contextlib
 import dataclasses
-import datetime as dt
 import os
 import socket
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import orjson
 import structlog
 
-from certs import bundle
-from certs import errors as certs_errors
-from certs import secret as certificate
+from certs import rotation, secret
 from guard import errors as root_errors
 from guard.api import guards
-from guard.audit import errors as audit_errors
-from guard.audit import intake, spool, store
+from guard.audit import receiving, spool, storing, tls
+from guard.cli import gatekeeping, upkeep
 from guard.cluster import client as clients
-from guard.cluster import errors as cluster_errors
-from guard.cluster import objects as verbs
-from guard.cluster import resources, tasks
+from guard.cluster import switch, tasks
 from guard.loop import fleet, tools
 from guard.policy import secrecy
 from guard.sources import git, source
 from webhook import maskkey
 
 _LOG: Final = structlog.get_logger(__name__)
-
-_CONFIGURATIONS: Final = resources.Resource(
-    "admissionregistration.k8s.io",
-    "v1",
-    "ValidatingWebhookConfiguration",
-    "validatingwebhookconfigurations",
-    namespaced=False,
-)
-_IDENTITY_ANNOTATION: Final = "holdfast.dev/guard-identity"
-_MANAGER: Final = "holdfast"
-
-_UPKEEP_EVERY_SECONDS: Final = 30.0
-"""How soon a bundle that somebody took away, or a configuration made anew, is put right."""
 
 _SAFE_SCHEMES: Final = frozenset({"https", "ssh"})
 _INSECURE_SCHEMES: Final = frozenset({"http", "file"})
@@ -53,7 +33,9 @@ class Options:
     """How to run. Below ``state`` lie audit.db, mirror/ and spool/.
 
     ``webhook_hosts`` are the names and addresses that the webhook's certificate is good for;
-    ``allow_insecure_sources`` lets Guards name http:// and file:// (tests, demo).
+    ``allow_insecure_sources`` lets Guards name http:// and file:// (tests, demo). ``intake_port``
+    takes records from webhook pods, ``reading_port`` lets the CLI read the store from inside the
+    pod; None leaves either out. ``certificates`` tells whether the certificate is ours to make.
     """
 
     kubeconfig: Path | None
@@ -63,6 +45,9 @@ class Options:
     state: Path
     allow_insecure_sources: bool
     webhook_hosts: tuple[str, ...]
+    intake_port: int | None = None
+    reading_port: int | None = None
+    certificates: rotation.Mode = rotation.Mode.SELF
 
     @property
     def installation(self) -> str:
@@ -78,42 +63,77 @@ async def run(options: Options, stop: asyncio.Event) -> None:
     """
     options.state.mkdir(parents=True, exist_ok=True)
     writer = f"guard-{socket.gethostname()}-{os.getpid()}"
+    renewable = tls.Renewable()
     async with (
         await clients.Client.connect(
             kubeconfig=options.kubeconfig, context=options.context, user_agent="holdfast-guard"
         ) as client,
         asyncio.TaskGroup() as outer,
     ):
-        storing = outer.create_task(tasks.guard("audit store", lambda: _store_records(options)))
+        storing_ = outer.create_task(
+            tasks.guard("audit store", lambda: _store_records(options, renewable))
+        )
         with spool.Spool(options.state / "spool", writer=writer) as own_spool:
             async with asyncio.TaskGroup() as group:
                 running = [
                     group.create_task(_guard_everything(options, client, own_spool)),
                     group.create_task(
-                        tasks.guard("webhook upkeep", lambda: _keep_webhook(options, client))
+                        tasks.guard(
+                            "webhook upkeep", lambda: _keep_webhook(options, client, renewable)
+                        )
                     ),
                 ]
                 await stop.wait()
                 for task in running:
                     task.cancel()
-        storing.cancel()
+        storing_.cancel()
 
 
-async def _store_records(options: Options) -> None:
+async def _store_records(options: Options, renewable: tls.Renewable) -> None:
     """Move records into the store until cancelled, and then what is left. Raises AuditError."""
-    async with await store.Store.open(options.state / "audit.db") as records:
-        taking = intake.Intake(options.state / "spool", records)
-        try:
-            await taking.run()
-        finally:
-            with contextlib.suppress(audit_errors.StoreUnavailable):
-                await taking.drain_once()  # what stays in the spool waits for the next process
+    record_intake = None
+    if options.intake_port is not None:
+        record_intake = storing.RecordIntake(
+            tls=renewable.listening,
+            identity=receiving.webhook_identity(options.release, options.namespace),
+            port=options.intake_port,
+        )
+    await storing.run(options.state, record_intake=record_intake, reading_port=options.reading_port)
+
+
+async def _keep_webhook(options: Options, client: clients.Client, renewable: tls.Renewable) -> None:
+    hosts = options.webhook_hosts
+    if options.intake_port is not None:
+        # One certificate serves both ends of the way that records take.
+        hosts = (*hosts, f"{options.release}-guard.{options.namespace}.svc")
+    settings = upkeep.Settings(
+        namespace=options.namespace,
+        release=options.release,
+        hosts=hosts,
+        mode=options.certificates,
+    )
+
+    def on_certificate(found: secret.Material) -> None:
+        if options.intake_port is not None:
+            renewable.load(ca_pem=found.ca_pem, cert_pem=found.cert_pem, key_pem=found.key_pem)
+
+    await upkeep.keep(
+        settings,
+        client,
+        on_certificate=on_certificate,
+    )
 
 
 async def _guard_everything(
     options: Options, client: clients.Client, own_spool: spool.Spool
 ) -> None:
     key = await _mask_key(options, client)
+    switch_ = switch.Switch(
+        client,
+        namespace=options.namespace,
+        release=options.release,
+        on_change=lambda _: loops.wake(),
+    )
     schemes = _SAFE_SCHEMES | (_INSECURE_SCHEMES if options.allow_insecure_sources else frozenset())
 
     def open_source(spec: guards.SourceSpec, owner: str) -> source.Source:
@@ -135,9 +155,29 @@ async def _guard_everything(
             write_record=own_spool.append,
             now_ns=time.time_ns,
             entropy=os.urandom,
+            is_off=lambda: switch_.is_off,
         )
     )
-    await tasks.guard("guards", loops.run)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(tasks.guard("off switch", switch_.run))
+        group.create_task(
+            tasks.guard("lock", lambda: gatekeeping.lock(client, namespace=options.namespace))
+        )
+        group.create_task(
+            tasks.guard(
+                "probe",
+                lambda: gatekeeping.prove(
+                    client,
+                    namespace=options.namespace,
+                    release=options.release,
+                    nonce=lambda: os.urandom(8).hex(),
+                    is_off=lambda: switch_.is_off,
+                ),
+            )
+        )
+        # What is switched off must not be restored once before that is known.
+        await switch_.known.wait()
+        await tasks.guard("guards", loops.run)
 
 
 async def _mask_key(options: Options, client: clients.Client) -> bytes:
@@ -153,55 +193,3 @@ async def _mask_key(options: Options, client: clients.Client) -> bytes:
         except root_errors.HoldfastError as error:
             _LOG.warning("the masking key cannot be read yet", error=str(error))
             await asyncio.sleep(1.0)
-
-
-async def _keep_webhook(options: Options, client: clients.Client) -> None:
-    """Keep certificate, bundle and our identity where the webhook and the API server find them."""
-    while True:
-        try:
-            material = await certificate.ensure(
-                client,
-                namespace=options.namespace,
-                name=f"{options.release}-webhook-tls",
-                hosts=options.webhook_hosts,
-                now=dt.datetime.now(dt.UTC),
-            )
-            await bundle.inject(client, configuration_name=options.release, ca_pem=material.ca_pem)
-            await _write_identity(options, client)
-        except certs_errors.ConfigurationMissing as error:
-            _LOG.info("only the loop guards", reason=str(error))
-        except (cluster_errors.ClusterError, certs_errors.CertificateError) as error:
-            _LOG.warning("the webhook's certificate is not in order", error=str(error))
-            await asyncio.sleep(1.0)
-            continue
-        await asyncio.sleep(_UPKEEP_EVERY_SECONDS)
-
-
-async def _write_identity(options: Options, client: clients.Client) -> None:
-    """Write down who we are, as the API server itself says: a name alone can be impersonated."""
-    review = await client.request(
-        "POST",
-        "/apis/authentication.k8s.io/v1/selfsubjectreviews",
-        body={"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"},
-    )
-    user: dict[str, Any] = review["status"]["userInfo"]
-    identity = orjson.dumps({"username": user["username"], "uid": user.get("uid", "")}).decode()
-    standing = await verbs.get(client, _CONFIGURATIONS, "", options.release)
-    annotations = standing["metadata"].get("annotations") or {}
-    if annotations.get(_IDENTITY_ANNOTATION) == identity:
-        return
-    if not user.get("uid"):
-        _LOG.warning(
-            "the guard process runs under an account without a uid, so the webhook cannot tell its "
-            "writes from those of others",
-            username=user["username"],
-        )
-    await verbs.patch(
-        client,
-        _CONFIGURATIONS,
-        "",
-        options.release,
-        {"metadata": {"annotations": {_IDENTITY_ANNOTATION: identity}}},
-        content_type=verbs.MERGE_PATCH,
-        manager=_MANAGER,
-    )

@@ -4,11 +4,12 @@ Tracebacks are plain text, without the values of local variables: those may be S
 structlog's structured tracebacks and its console renderer would show them by default.
 """
 
+import contextlib
 import json
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, cast
 
 import orjson
 import structlog
@@ -23,6 +24,7 @@ _QUIET_LOGGERS: Final = ("aiosqlite", "asyncio", "aiohttp", "git")
 def configure(form: str, level: str, *, stream: BinaryIO | None = None) -> None:
     """Set up structlog, and what libraries log by the standard library, for one process."""
     stream = sys.stderr.buffer if stream is None else stream
+    unfailing = _Unfailing(stream)
     number = getattr(logging, level.upper())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -43,26 +45,46 @@ def configure(form: str, level: str, *, stream: BinaryIO | None = None) -> None:
     structlog.configure(
         processors=[*shared, _named, *renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=_Factory(stream),
+        logger_factory=_Factory(unfailing),
     )
-    handler = _Handler(stream, [*shared, *renderer])
+    handler = _Handler(unfailing, [*shared, *renderer])
     logging.basicConfig(handlers=[handler], level=number, force=True)
     for name in _QUIET_LOGGERS:
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
 
 
+class _Unfailing:
+    """A stream that loses what it cannot write: a full disk or a broken pipe is no reason to fail.
+
+    Least of all while a review waits, whose answer must not depend on whether it can be logged.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, data: bytes) -> None:
+        """Write, or lose it."""
+        with contextlib.suppress(OSError):
+            self._stream.write(data)
+
+    def flush(self) -> None:
+        """Pass on what was written, or lose it."""
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+
 class _Logger(structlog.BytesLogger):
     """A logger that knows the name of the module that it logs for."""
 
-    def __init__(self, stream: BinaryIO, name: str) -> None:
-        super().__init__(stream)
+    def __init__(self, stream: _Unfailing, name: str) -> None:
+        super().__init__(cast("BinaryIO", stream))
         self.name = name
 
 
 class _Factory:
     """Makes the loggers; ``structlog.get_logger(__name__)`` passes the name on."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: _Unfailing) -> None:
         self._stream = stream
 
     def __call__(self, *args: Any) -> _Logger:
@@ -77,9 +99,9 @@ def _named(logger: _Logger, _: str, event: MutableMapping[str, Any]) -> MutableM
 class _Handler(logging.Handler):
     """Writes what libraries log in the same form."""
 
-    def __init__(self, stream: BinaryIO, processors: list[Any]) -> None:
+    def __init__(self, stream: _Unfailing, processors: list[Any]) -> None:
         super().__init__()
-        self._logger = structlog.BytesLogger(stream)
+        self._logger = structlog.BytesLogger(cast("BinaryIO", stream))
         self._processors = processors
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
+from click import core
 
+from guard.api import names
 from guard.cli import output
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+DEFAULT_RELEASE: Final = names.DEFAULT_INSTALLATION.rpartition("/")[2]
 DEFAULT_STATE: Final = Path("/var/lib/holdfast")
 AUDIT_FILE: Final = "audit.db"
 """Below the state directory; the guard process writes it."""
@@ -79,6 +82,28 @@ def one_or_all(namespace_: str, *, all_namespaces: bool) -> str:
     return namespace_
 
 
+def installation(function: Function) -> Function:
+    """Add the options that say where Holdfast is installed, for what is asked of its pods."""
+    function = click.option(
+        "--release",
+        metavar="NAME",
+        default=DEFAULT_RELEASE,
+        envvar="HOLDFAST_RELEASE",
+        show_default=True,
+        show_envvar=True,
+        help="The Helm release of Holdfast.",
+    )(function)
+    return click.option(
+        "--holdfast-namespace",
+        metavar="NAME",
+        default=names.DEFAULT_NAMESPACE,
+        envvar="HOLDFAST_NAMESPACE",
+        show_default=True,
+        show_envvar=True,
+        help="The namespace that Holdfast is installed in.",
+    )(function)
+
+
 def formats(function: Function) -> Function:
     """Add ``-o``."""
     return click.option(
@@ -103,6 +128,12 @@ def state(function: Function) -> Function:
         show_envvar=True,
         help="The directory of the guard process; audit.db in it holds the records.",
     )(function)
+
+
+def is_given(parameter: str) -> bool:
+    """Tell whether whoever runs the command chose this option, by flag or variable."""
+    source = click.get_current_context().get_parameter_source(parameter)
+    return source in {core.ParameterSource.COMMANDLINE, core.ParameterSource.ENVIRONMENT}
 
 
 class Moment(click.ParamType[dt.datetime]):

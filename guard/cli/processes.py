@@ -71,6 +71,24 @@ def _process(function: Function) -> Function:
     help="A name or address in the webhook's certificate; may be given more than once. "
     "The names of the webhook's Service by default.",
 )
+@click.option(
+    "--intake-port",
+    type=click.IntRange(1, 65_535),
+    help="Take audit records from webhook pods on this port, by mutual TLS; not at all by default.",
+)
+@click.option(
+    "--reading-port",
+    type=click.IntRange(1, 65_535),
+    help="Let `holdfast audit` and `status` read the store on this port of the pod's loopback, "
+    "through a port-forward; not at all by default.",
+)
+@click.option(
+    "--certificates",
+    type=click.Choice(["self", "given"]),
+    default="self",
+    show_default=True,
+    help="Make and renew the certificate, or use what is given in its Secret.",
+)
 def guard_command(
     *,
     uvloop: bool,
@@ -78,6 +96,7 @@ def guard_command(
     log_level: str,
     allow_insecure_sources: bool,
     webhook_hosts: tuple[str, ...],
+    certificates: str,
     **installation: Any,
 ) -> int:
     """Run the guard process.
@@ -87,11 +106,13 @@ def guard_command(
 
     Exit status: 0 after SIGTERM or SIGINT, 2 if it cannot run.
     """
+    from certs import rotation
     from guard.cli import guard_process
 
     logs.configure(log_format, log_level)
     settings = guard_process.Options(
         allow_insecure_sources=allow_insecure_sources,
+        certificates=rotation.Mode(certificates),
         webhook_hosts=webhook_hosts
         or default_hosts(installation["release"], installation["namespace"]),
         **installation,
@@ -115,6 +136,13 @@ def guard_command(
     default=DEFAULT_METRICS_PORT,
     show_default=True,
     help="The port for /healthz, /readyz and /metrics.",
+)
+@click.option(
+    "--intake-url",
+    default="",
+    metavar="URL",
+    help="Hand audit records over to the guard process at this https:// address. By default they "
+    "stay below --state, where a guard process on the same machine takes them.",
 )
 def webhook_command(
     *,

@@ -23,6 +23,8 @@ _MAX_LINE_CHARACTERS: Final = 200
 _MAX_LINES: Final = 60
 _CONTEXT_LINES: Final = 1
 
+_HASHED: Final = re.compile(rf'"?{secrecy.HASH_PREFIX}[0-9a-f]{{12}}"?')
+
 # A string that YAML or a quick reader would take for something else is shown in quotes.
 _BARE: Final = re.compile(
     r"(?!(?:true|false|null|yes|no|on|off)\Z)[A-Za-z_/][^\s\"'{}\[\],]*", re.IGNORECASE
@@ -46,6 +48,20 @@ def veiled(key: keys.ObjectKey, path: paths.Path, value_: Any) -> Any:
     # The hashes of this masker serve only to be told from what they stand for.
     masker = secrecy.Masker(os.urandom(32))
     return _veiled(value_, masker.value(key, path, value_))
+
+
+def readable(key: keys.ObjectKey, path: paths.Path) -> str:
+    """Write a path of a live object, with VEIL in the place of an item of a set of secrets."""
+    masked = secrecy.Masker(os.urandom(32)).path(key, path)
+    return unhashed(paths.readable(masked))
+
+
+def unhashed(path: str) -> str:
+    """Put VEIL in the place of keyed hashes in a readable path.
+
+    A report names an item of a set of secrets by its hash, and the key is not here.
+    """
+    return _HASHED.sub(f'"{VEIL}"', path)
 
 
 def _veiled(plain: Any, masked: Any) -> Any:

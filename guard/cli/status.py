@@ -1,19 +1,24 @@
 """`holdfast status`: every Guard and how it stands."""
 
+import asyncio
 import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import click
 
+from guard import errors as root_errors
 from guard.api import conditions, objects, verdicts
 from guard.audit import errors as audit_errors
-from guard.cli import options, output, running, session
+from guard.cli import archive, options, output, running, session
+from guard.cli import errors as cli_errors
+from guard.cluster import client as clients
 from guard.sources import source
 
 _COUNTED: Final = dt.timedelta(hours=24)
+_COUNTS_WITHIN_SECONDS: Final = 10.0
+"""The rest of the table does not wait longer for what a pod has to tell."""
 
 _HEADERS: Final = (
     "GUARD",
@@ -227,62 +232,59 @@ def document(guards: Iterable[Standing]) -> list[dict[str, Any]]:
     ]
 
 
-async def _counts(state: Path, now: dt.datetime) -> Counts | None:
-    """Count the records of the last 24 hours; None where the store cannot be read from here."""
-    file = state / options.AUDIT_FILE
+async def _counts(
+    client: clients.Client, place: archive.Place, now: dt.datetime
+) -> tuple[Counts | None, str]:
+    """Count the records of the last 24 hours; None, and why, where they cannot be read from here.
+
+    Nothing is to be said where there are none to read: no store, and no guard pod.
+    """
     try:
-        if not file.exists():  # before SQLAlchemy is imported, which takes 0.2 s
-            return None
-    except OSError:
-        return None
-    from guard.audit import store
-
-    try:
-        async with await store.Store.open_readonly(file) as records:
-            return await records.counts_since(now - _COUNTED)
-    except audit_errors.AuditError:
-        return None
+        async with asyncio.timeout(_COUNTS_WITHIN_SECONDS):
+            return await archive.counts_since(place, now - _COUNTED, client), ""
+    except (cli_errors.NoGuardPod, audit_errors.StoreMissing):
+        return None, ""
+    except (root_errors.HoldfastError, OSError) as error:  # TimeoutError is an OSError
+        return None, str(error) or f"no answer within {_COUNTS_WITHIN_SECONDS:g} s"
 
 
-async def _read(
-    kubeconfig: Path | None, context: str | None, guard: str, *, namespace: str, state: Path
-) -> list[Standing]:
+async def _read(guard: str, place: archive.Place, *, namespace: str) -> tuple[list[Standing], str]:
     now = dt.datetime.now(dt.UTC)
-    async with session.connected(kubeconfig, context) as client:
+    async with session.connected(place.kubeconfig, place.context) as client:
         found = await session.guards_named(client, guard, namespace=namespace)
-    counts = await _counts(state, now)
-    return [standing(raw, counts, now=now) for raw in found]
+        counts, why = await _counts(client, place, now)
+    return [standing(raw, counts, now=now) for raw in found], why
 
 
 @options.command("status")
 @click.argument("guard", default="")
-@options.cluster
+@archive.chosen
 @options.namespaces
-@options.state
 @options.formats
 def status_command(
     *,
     guard: str,
-    kubeconfig: Path | None,
-    context: str | None,
+    place: archive.Place,
     namespace: str,
     all_namespaces: bool,
-    state: Path,
     form: str,
 ) -> int:
     """Show every Guard and how it stands.
 
     GUARD is one Guard, as name or namespace/name. RESTORED 24H and DENIED 24H are counted in the
-    audit store, and "-" where that cannot be read from here.
+    audit records, which are looked for as `holdfast audit` does, and "-" where they cannot be read
+    from here.
 
     Exit status: 0 if all that is shown is in sync, 1 if not, 2 if it cannot be read.
     """
-    place = options.one_or_all(namespace, all_namespaces=all_namespaces)
-    guards = running.run(_read(kubeconfig, context, guard, namespace=place, state=state))
+    wanted = options.one_or_all(namespace, all_namespaces=all_namespaces)
+    guards, why = running.run(_read(guard, place, namespace=wanted))
     if form in {"json", "yaml"}:
         output.emit(output.document(form, document(guards)))
     elif guards:
         output.emit(rendered(guards, wide=form == "wide", colour=output.in_colour()))
     else:
         output.tell("There is no Guard yet.")
+    if why:
+        output.tell(f"Not counted: {output.clean(why)}")
     return 0 if all(one.in_sync for one in guards) else 1

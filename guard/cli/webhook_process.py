@@ -20,6 +20,7 @@ class Options:
     host: str
     port: int
     metrics_port: int
+    intake_url: str = ""
 
 
 async def run(options: Options, stop: asyncio.Event) -> None:
@@ -35,6 +36,7 @@ async def run(options: Options, stop: asyncio.Event) -> None:
                 host=options.host,
                 port=options.port,
                 metrics_port=options.metrics_port,
+                intake_url=options.intake_url,
             ),
             client,
             stop=stop,

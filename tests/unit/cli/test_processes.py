@@ -1,6 +1,7 @@
 """`holdfast guard` and `holdfast webhook`: options, signals, logs."""
 
 import asyncio
+import errno
 import io
 import json
 import logging
@@ -222,3 +223,27 @@ def test_a_fault_ends_a_process_with_a_traceback_in_the_log() -> None:
     assert running.serve(_break, use_uvloop=False) == 2
 
     assert "KeyError" in json.loads(stream.getvalue())["exception"]
+
+
+class Full(io.BytesIO):
+    """A log on a disk without room."""
+
+    def write(self, _: Any) -> int:
+        """Fail as the kernel does."""
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def flush(self) -> None:
+        """Fail as a broken pipe does."""
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("form", logs.FORMATS)
+def test_a_log_that_cannot_be_written_is_no_reason_to_fail(form: str) -> None:
+    """An answer must not depend on whether it can be logged."""
+    logs.configure(form, "info", stream=Full())
+    try:
+        structlog.get_logger("a").info("lost")
+        logging.getLogger("b").warning("lost too")
+    finally:
+        structlog.reset_defaults()
+        logging.basicConfig(force=True)

@@ -84,3 +84,14 @@ def test_secrets_are_veiled_wherever_they_are(
 ) -> None:
     """A secret is veiled at its path and inside of a larger value; the rest stays readable."""
     assert expected == shown.veiled(key, tuple(paths.Field(name) for name in path), value)
+
+
+def test_an_item_of_a_set_of_secrets_is_not_named() -> None:
+    """Neither by a path of the live object nor by one of a report, and both look the same."""
+    widget = keys.ObjectKey("example.org", "Widget", "shop", "w")
+    path = (paths.Field("spec"), paths.Field("apiTokens"), paths.Value("hunter2"))
+    reported = paths.readable((*path[:2], paths.Value("hash:0123456789ab")))
+
+    assert shown.readable(widget, path) == 'spec.apiTokens[="(secret)"]'
+    assert shown.unhashed(reported) == shown.readable(widget, path)
+    assert shown.readable(widget, path[:2]) == "spec.apiTokens"
