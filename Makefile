@@ -12,6 +12,8 @@ INSTALLED := $(VENV)/.installed
 UV_VERSION := 0.13.9
 UV_COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal \
 	--generate-hashes --no-emit-index-url --no-emit-find-links
+# What the end-to-end tests share; tests themselves get their fixtures untyped.
+E2E_MODULES := $(patsubst tests/e2e/%.py,-m e2e.%,$(filter-out %/conftest.py tests/e2e/test_%,$(wildcard tests/e2e/*.py)))
 # What tests, demo and benchmarks share lies below tests/.
 WITH_TESTS := PYTHONPATH=tests
 
@@ -48,7 +50,7 @@ lint: $(INSTALLED) ## Check style, types, layers, and that generated files are c
 	@$(BIN)/ruff format --check --quiet . || { echo "Run $(BIN)/ruff format." >&2; exit 1; }
 	@echo "Checking types (mypy) ..."
 	@$(BIN)/mypy --no-error-summary
-	@MYPYPATH=tests $(BIN)/mypy --no-error-summary -p controlplane -p support -p e2e
+	@MYPYPATH=tests $(BIN)/mypy --no-error-summary -p controlplane -p support $(E2E_MODULES)
 	@echo "Checking layers (import-linter) ..."
 	@$(BIN)/lint-imports
 	@echo "Checking that the custom resource definitions are current ..."
