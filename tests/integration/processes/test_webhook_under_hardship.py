@@ -7,7 +7,7 @@ import resource
 import urllib.request
 
 import pytest
-from controlplane import chart, errors, plane, process
+from controlplane import chart, errors, installation, plane, process
 from support import polling, rawreviews
 
 pytestmark = pytest.mark.integration
@@ -185,7 +185,7 @@ async def test_two_webhooks_record_side_by_side(shop, shop_files):
     with process.Family() as family:
         family.start(
             [
-                *("holdfast", "webhook", "--kubeconfig", kubeconfig),
+                *(installation.HOLDFAST, "webhook", "--kubeconfig", kubeconfig),
                 *("--state", shop.running.state, "--namespace", chart.NAMESPACE),
                 *("--release", chart.RELEASE, "--host", "127.0.0.1"),
                 *("--port", str(port), "--metrics-port", str(metrics_port)),

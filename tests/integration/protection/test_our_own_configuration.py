@@ -59,7 +59,7 @@ def test_a_name_alone_opens_no_door(installed: released.Cluster, impersonation: 
     groups = [] if "--as-group=dev" in impersonation else ["--as-group=dev"]
 
     assert installed.is_refused(
-        "label", "clusterrole", "holdfast-off", "a=b", *impersonation, *groups
+        "label", "clusterrole", "holdfast-off", "impersonated=yes", *impersonation, *groups
     )
 
 
@@ -81,7 +81,7 @@ def test_the_deployers_and_the_guard_process_pass(installed: released.Cluster) -
     finally:
         installed.kubectl("delete", "clusterrolebinding", "cd")
     guard = account.token_kubeconfig(chart.NAMESPACE, "holdfast-guard")
-    patch = '{"metadata": {"annotations": {"example.com/a": "b"}}}'
+    patch = '{"metadata": {"annotations": {"example.com/guard": "b"}}}'
     what = ("validatingwebhookconfiguration", "holdfast", "--type=merge", "-p", patch)
     installed.kubectl("patch", *what, f"--kubeconfig={guard}")
 
