@@ -6,6 +6,7 @@
     ├── NotInstalled     the cluster serves no Guards
     ├── ListForbidden    the caller may not list something in the namespaces asked for
     ├── NoSuchGuard      no Guard of that name
+    ├── GuardStays       a Guard that was deleted is not gone
     ├── NoSuchKind       the API server knows no kind of that name
     ├── NoSuchObject     neither the cluster nor any inventory has the object
     ├── NotGuarded       the object is there, and no Guard guards it
@@ -49,6 +50,13 @@ class NoSuchGuard(CliError):
     def __init__(self, name: str, namespace: str) -> None:
         place = f"the namespace {namespace}" if namespace else "any namespace"
         super().__init__(f"There is no Guard {name} in {place}.")
+
+
+class GuardStays(CliError):
+    """A Guard that was deleted is not gone, so its objects cannot be let go of."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"The Guard {name} was deleted, but {why}; its objects are left alone.")
 
 
 class NoSuchKind(CliError):

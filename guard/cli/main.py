@@ -30,6 +30,10 @@ COMMANDS: Final = {
     "audit": ("guard.cli.audit", "List the audit log: who did what, and what became of it."),
     "off": ("guard.cli.switch", "End all enforcement at once: nothing is refused or restored."),
     "on": ("guard.cli.switch", "Resume all enforcement after `holdfast off`."),
+    "release": (
+        "guard.cli.release",
+        "Delete Guards and let go of their objects, for an uninstall.",
+    ),
     "apply": ("guard.cli.apply", "Apply the Guards in FILE, a List in JSON."),
     "version": ("guard.cli.version", "Show the versions of this program and of the cluster."),
     "guard": ("guard.cli.processes", "Run the guard process."),
