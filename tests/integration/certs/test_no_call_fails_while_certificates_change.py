@@ -21,7 +21,7 @@ from guard.cluster import client as clients
 from guard.cluster import errors as cluster_errors
 from guard.cluster import objects, resources
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 CONFIGURATIONS = resources.Resource(
     "admissionregistration.k8s.io",

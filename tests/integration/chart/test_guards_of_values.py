@@ -13,7 +13,7 @@ import pytest
 from controlplane import chart as chart_module
 from controlplane import plane
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 NAMESPACE = chart_module.NAMESPACE
 UPGRADE = ("upgrade", "--install", chart_module.RELEASE, str(chart_module.FOLDER))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from controlplane import chart as chart_module
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 NAMESPACE = chart_module.NAMESPACE
 CONFIGURATION = "validatingwebhookconfiguration/holdfast"

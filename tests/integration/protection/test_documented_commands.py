@@ -5,7 +5,7 @@ import subprocess
 import pytest
 from support import documents, released
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 def run(cluster: released.Cluster, command: str) -> subprocess.CompletedProcess[str]:

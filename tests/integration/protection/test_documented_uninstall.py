@@ -3,7 +3,7 @@
 import pytest
 from support import documents, released
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 def test_what_the_document_says_leaves_nothing(own_cluster: released.Cluster) -> None:

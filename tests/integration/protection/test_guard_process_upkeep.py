@@ -15,7 +15,7 @@ from support import polling, probed_webhook, released
 from guard.cluster import client as clients
 from guard.cluster import errors, probing, switch, unlocking
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 NAMES = ["webhook-0", "webhook-1", "webhook-2"]
 

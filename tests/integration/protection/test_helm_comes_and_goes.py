@@ -6,7 +6,7 @@ import pytest
 from controlplane import chart
 from support import released
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 KINDS = (
     "clusterrole,clusterrolebinding,validatingwebhookconfiguration,validatingadmissionpolicy,"

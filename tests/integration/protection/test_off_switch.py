@@ -7,7 +7,7 @@ import pytest
 from controlplane import chart
 from support import polling, released
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 SUBJECTS = {
     "subjects": [

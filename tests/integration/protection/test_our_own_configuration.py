@@ -6,7 +6,7 @@ import pytest
 from controlplane import chart
 from support import polling, released
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 GUARD = f"system:serviceaccount:{chart.NAMESPACE}:holdfast-guard"
 UNLOCK = "holdfast.dev/unlock"

@@ -3,7 +3,7 @@
 import pytest
 from support import released
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 KINDS = "clusterrole,clusterrolebinding,validatingwebhookconfiguration,crd"
 
