@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from controlplane import chart
@@ -26,9 +27,15 @@ VALUES: Mapping[str, Any] = {
 
 
 def install(
-    running: node.Node, values: Mapping[str, Any] | None = None, *, timeout_seconds: int = 120
+    running: node.Node,
+    values: Mapping[str, Any] | None = None,
+    *,
+    folder: Path = chart.FOLDER,
+    timeout_seconds: int = 120,
 ) -> None:
     """Install the chart, or upgrade to it, and wait until all of it is ready.
+
+    ``folder`` holds the chart: that of this checkout, or a copy with another version.
 
     Raises CommandError with helm's words, which is also what a timeout does.
     """
@@ -36,13 +43,24 @@ def install(
         "upgrade",
         "--install",
         chart.RELEASE,
-        chart.FOLDER,
+        folder,
         f"--namespace={chart.NAMESPACE}",
         "--create-namespace",
         "--wait",
         f"--timeout={timeout_seconds}s",
         "--values=-",
         stdin=json.dumps(merged(VALUES, values or {})),
+    )
+
+
+def rollback(running: node.Node, *, timeout_seconds: int = 120) -> None:
+    """Go back to the revision before, and wait until all of it is ready."""
+    running.helm(
+        "rollback",
+        chart.RELEASE,
+        f"--namespace={chart.NAMESPACE}",
+        "--wait",
+        f"--timeout={timeout_seconds}s",
     )
 
 
