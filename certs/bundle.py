@@ -16,13 +16,6 @@ from guard.cluster import resources
 
 _logger = structlog.get_logger(__name__)
 
-_CONFIGURATIONS: Final = resources.Resource(
-    "admissionregistration.k8s.io",
-    "v1",
-    "ValidatingWebhookConfiguration",
-    "validatingwebhookconfigurations",
-    namespaced=False,
-)
 _MANAGER: Final = "holdfast-certs"
 _ATTEMPTS: Final = 8  # a Helm upgrade and several replicas may write at once
 
@@ -67,7 +60,7 @@ async def follow(
         try:
             await verbs.patch(
                 client,
-                _CONFIGURATIONS,
+                resources.WEBHOOK_CONFIGURATIONS,
                 "",
                 configuration_name,
                 operations,
@@ -87,7 +80,7 @@ async def follow(
 async def standing(client: clients.Client, *, configuration_name: str) -> objects.RawObject | None:
     """Give the webhook configuration; None if there is none."""
     try:
-        return await verbs.get(client, _CONFIGURATIONS, "", configuration_name)
+        return await verbs.get(client, resources.WEBHOOK_CONFIGURATIONS, "", configuration_name)
     except cluster_errors.NotFound:
         return None
 

@@ -21,9 +21,6 @@ from guard.fields import values
 from guard.inventory import cache, shards
 from guard.policy import callers
 
-IDENTITY_ANNOTATION: Final = "holdfast.dev/guard-identity"
-"""On the ValidatingWebhookConfiguration: ``{"username", "uid"}`` of the guard process."""
-
 GUARDS: Final = "guards"
 INVENTORIES: Final = "inventories"
 DRIFTREPORTS: Final = "driftreports"
@@ -180,7 +177,7 @@ class Caches:
 
     def put_configuration(self, obj: objects.RawObject) -> None:
         """Read the guard process's identity; an unreadable one counts as none."""
-        text = (objects.metadata_of(obj).get("annotations") or {}).get(IDENTITY_ANNOTATION)
+        text = (objects.metadata_of(obj).get("annotations") or {}).get(names.ANNOTATION_IDENTITY)
         self.identity = _identity(text) if text else None
 
     def drop_configuration(self, obj: objects.RawObject) -> None:

@@ -27,13 +27,6 @@ from webhook import errors, gate, judge, maskkey, metrics, server
 
 IDENTITY: Final = "guard process identity"
 
-_CONFIGURATIONS: Final = resources.Resource(
-    "admissionregistration.k8s.io",
-    "v1",
-    "ValidatingWebhookConfiguration",
-    "validatingwebhookconfigurations",
-    namespaced=False,
-)
 
 _CACHES_WITHIN_SECONDS: Final = 10.0
 """How long the first lists may take before serving begins without them. Reviews then pass
@@ -232,7 +225,7 @@ def follow(
     }
     found[caches_.CONFIGURATION] = reflector.Reflector(
         client,
-        _CONFIGURATIONS,
+        resources.WEBHOOK_CONFIGURATIONS,
         on_event=_trusting(_handler(caches, caches_.CONFIGURATION), trust),
         # RBAC grants the one by name, and this selector is how a list names it.
         field_selector=f"metadata.name={release}",

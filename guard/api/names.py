@@ -16,6 +16,9 @@ ANNOTATION_ORIGIN: Final = "holdfast.dev/origin"
 LABEL_INVENTORY: Final = "holdfast.dev/inventory"
 """On Inventory shards and DriftReports: the short hash of their Guard."""
 
+ANNOTATION_IDENTITY: Final = "holdfast.dev/guard-identity"
+"""On the ValidatingWebhookConfiguration: ``{"username", "uid"}`` of the guard process."""
+
 DEFAULT_NAMESPACE: Final = "holdfast-system"
 DEFAULT_INSTALLATION: Final = "holdfast-system/holdfast"
 

@@ -11,6 +11,7 @@ import structlog
 from certs import errors as certs_errors
 from certs import rotation, secret
 from certs import upkeep as certificates
+from guard.api import names
 from guard.cluster import client as clients
 from guard.cluster import errors as cluster_errors
 from guard.cluster import objects as verbs
@@ -18,14 +19,6 @@ from guard.cluster import resources
 
 _LOG: Final = structlog.get_logger(__name__)
 
-_CONFIGURATIONS: Final = resources.Resource(
-    "admissionregistration.k8s.io",
-    "v1",
-    "ValidatingWebhookConfiguration",
-    "validatingwebhookconfigurations",
-    namespaced=False,
-)
-_IDENTITY_ANNOTATION: Final = "holdfast.dev/guard-identity"
 _MANAGER: Final = "holdfast"
 _AGAIN_SECONDS: Final = 1.0
 
@@ -103,9 +96,9 @@ async def _write_identity(configuration: str, client: clients.Client) -> None:
     )
     user: dict[str, Any] = review["status"]["userInfo"]
     identity = orjson.dumps({"username": user["username"], "uid": user.get("uid", "")}).decode()
-    standing = await verbs.get(client, _CONFIGURATIONS, "", configuration)
+    standing = await verbs.get(client, resources.WEBHOOK_CONFIGURATIONS, "", configuration)
     annotations = standing["metadata"].get("annotations") or {}
-    if annotations.get(_IDENTITY_ANNOTATION) == identity:
+    if annotations.get(names.ANNOTATION_IDENTITY) == identity:
         return
     if not user.get("uid"):
         _LOG.warning(
@@ -115,10 +108,10 @@ async def _write_identity(configuration: str, client: clients.Client) -> None:
         )
     await verbs.patch(
         client,
-        _CONFIGURATIONS,
+        resources.WEBHOOK_CONFIGURATIONS,
         "",
         configuration,
-        {"metadata": {"annotations": {_IDENTITY_ANNOTATION: identity}}},
+        {"metadata": {"annotations": {names.ANNOTATION_IDENTITY: identity}}},
         content_type=verbs.MERGE_PATCH,
         manager=_MANAGER,
     )

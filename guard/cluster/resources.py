@@ -2,6 +2,7 @@
 
 import dataclasses
 import urllib.parse
+from typing import Final
 
 from guard.api import keys
 from guard.cluster import errors
@@ -57,3 +58,13 @@ class Resource:
 def _quote(part: str) -> str:
     # RBAC names hold colons (system:node) and may stand unquoted in a path (RFC 3986, pchar).
     return urllib.parse.quote(part, safe=":")
+
+
+WEBHOOK_CONFIGURATIONS: Final = Resource(
+    "admissionregistration.k8s.io",
+    "v1",
+    "ValidatingWebhookConfiguration",
+    "validatingwebhookconfigurations",
+    namespaced=False,
+)
+"""Ours is called after the release."""

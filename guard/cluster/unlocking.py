@@ -23,13 +23,7 @@ _MANAGER: Final = "holdfast"
 _RBAC: Final = "rbac.authorization.k8s.io"
 
 _CLUSTER_WIDE: Final = (
-    resources.Resource(
-        "admissionregistration.k8s.io",
-        "v1",
-        "ValidatingWebhookConfiguration",
-        "validatingwebhookconfigurations",
-        namespaced=False,
-    ),
+    resources.WEBHOOK_CONFIGURATIONS,
     resources.Resource(
         "apiextensions.k8s.io",
         "v1",
